@@ -28,12 +28,11 @@ const char *clock_iso(int64_t utc_ms, char out[CLOCK_ISO_LEN + 1])
 {
 	time_t s = (time_t)(utc_ms / 1000);
 	struct tm tm;
-	char day[24];
 
 	gmtime_r(&s, &tm);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(out, CLOCK_ISO_LEN + 1, "%.19s.%03dZ", day,
-	         (int)(utc_ms % 1000) & 1023);
+	strftime(out, CLOCK_ISO_LEN + 1, "%Y-%m-%dT%H:%M:%S.000Z", &tm);
+	for (int i = 22, ms = (int)(utc_ms % 1000); i > 19; i--, ms /= 10)
+		out[i] = (char)('0' + ms % 10);
 	return out;
 }
 

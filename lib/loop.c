@@ -152,7 +152,7 @@ static void heap_remove(struct loop *loop, struct timer *t)
 void loop_timer(struct loop *loop, struct timer *t, uint64_t in_ms,
                 void (*on_due)(struct timer *t))
 {
-	t->due_ms = loop->now_ms + in_ms;
+	t->due_ms = loop->now_ms + MAX(in_ms, 1u); /* never in this turn */
 	t->on_due = on_due;
 	if (t->place && t->queued_ms <= t->due_ms)
 		return; /* looked at again when the old time comes */
