@@ -1,0 +1,266 @@
+/*
+ * config - everything an administrator decided, read once and resolved.
+ *
+ * Sources, the first that has a value wins: command line, environment,
+ * configuration file, include_configs, backends_dir, scan_paths, defaults.
+ * (The last four sources after the file give backends only.) Secrets may be
+ * written as references, {"file": PATH}, {"env": NAME} or
+ * {"credential": NAME}, and are resolved here: nobody else opens these files.
+ *
+ * A configuration is immutable. A reload makes a new one and leaves the old
+ * alone if anything is wrong. Problems are reported as
+ *	FILE:LINE:COLUMN: sentence
+ */
+#ifndef MASTER_CONFIG_H
+#define MASTER_CONFIG_H
+
+#include "lib/base.h"
+#include "lib/buf.h"
+#include "lib/log.h"
+#include "lib/span.h"
+#include "master/options.h"
+#include "shm/settings.h"
+
+#define CONFIG_BACKENDS_MAX 512   /* backends of all sources together */
+#define CONFIG_NAME_MAX     64    /* bytes of a backend's name */
+#define CONFIG_SECRET_MAX   65536 /* bytes of a file a secret refers to */
+
+enum config_transport {
+	CONFIG_STDIO,
+	CONFIG_STREAMABLE_HTTP,
+	CONFIG_IN_PROCESS,
+};
+
+enum config_auth_method {
+	CONFIG_AUTH_NONE,
+	CONFIG_AUTH_OCI_CONFIG,
+	CONFIG_AUTH_RESOURCE_PRINCIPAL,
+	CONFIG_AUTH_INSTANCE_PRINCIPAL,
+	CONFIG_AUTH_BEARER_TOKEN,
+	CONFIG_AUTH_API_KEY,
+};
+
+enum config_protocol { CONFIG_AUTO, CONFIG_MODERN, CONFIG_LEGACY };
+
+enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+
+/* JWT algorithms of auth.jwt_algorithms, a set of bits. */
+enum config_algorithm {
+	CONFIG_RS256 = 1 << 0,
+	CONFIG_RS384 = 1 << 1,
+	CONFIG_RS512 = 1 << 2,
+	CONFIG_PS256 = 1 << 3,
+	CONFIG_PS384 = 1 << 4,
+	CONFIG_PS512 = 1 << 5,
+	CONFIG_ES256 = 1 << 6,
+	CONFIG_ES384 = 1 << 7,
+	CONFIG_ES512 = 1 << 8,
+	CONFIG_EDDSA = 1 << 9,
+};
+
+/* Where a value came from; the first that has one wins. */
+enum config_source {
+	CONFIG_FROM_CLI,
+	CONFIG_FROM_ENV,
+	CONFIG_FROM_FILE,
+	CONFIG_FROM_INCLUDE,
+	CONFIG_FROM_DIR,
+	CONFIG_FROM_SCAN,
+	CONFIG_FROM_DEFAULT,
+};
+
+/* Strings in the order of the file. */
+struct config_list {
+	const char **items;
+	size_t len;
+};
+
+struct config_env {
+	const char *name;
+	const char *value;
+};
+
+/* A header field sent to a backend with every request. */
+struct config_header {
+	const char *name;
+	const char *value; /* a secret as far as --dump goes */
+};
+
+/* A PEM file: its path and what it holds. */
+struct config_pem {
+	const char *path; /* NULL: not configured */
+	struct span pem;  /* followed by a NUL */
+};
+
+struct config_backend {
+	const char *name;       /* as written, 1 to CONFIG_NAME_MAX bytes */
+	const char *identifier; /* '-' and '.' become '_'; unique */
+	const char *description;
+	bool enabled;
+	enum config_transport transport;
+	enum config_auth_method auth_method;
+	enum config_protocol protocol;
+	bool namespace_tools;
+
+	/* streamable_http; url and its parts, NULL for other transports */
+	const char *url;
+	const char *host;   /* name or address, brackets of IPv6 removed */
+	const char *target; /* path and query, begins with '/' */
+	int port;
+	bool https;
+	const char *bearer_token; /* NULL: none */
+	const char *api_key;      /* NULL: none */
+	const char *api_key_header;
+	struct config_header *headers;
+	size_t n_headers;
+	struct config_pem tls_ca; /* instead of the system's roots */
+	int64_t max_connections;  /* per worker */
+
+	int64_t health_check_interval_ms; /* 0: never */
+	int64_t connect_timeout_ms;
+	int64_t request_timeout_ms;     /* until the head of the answer */
+	int64_t idle_timeout_ms;        /* between two bytes of an answer */
+	int64_t stream_idle_timeout_ms; /* the same, of an event stream */
+
+	struct config_list required_scopes; /* to use any tool of it */
+	struct config_list tags;
+
+	/* Other transports and OCI identities: kept, not used yet. */
+	const char *command, *cwd, *module, *server_attr, *venv;
+	const char *oci_profile, *oci_region, *oci_config_file;
+	struct config_list args, pythonpath, pip_packages;
+	struct config_env *env;
+	size_t n_env;
+
+	enum config_source source;
+	const char *file; /* where it was defined */
+	unsigned line, column;
+};
+
+/* A token that is known beforehand, in the clear or as its SHA-256. */
+struct config_token {
+	const char *token;  /* as the client sends it; NULL with a hash */
+	const char *sha256; /* 64 lower-case hex digits; NULL with a token */
+	const char *client_id;
+	const char *subject;
+	struct config_list scopes;
+};
+
+/* Scopes that a tool needs; the name may hold '*' for any bytes. */
+struct config_tool_scopes {
+	const char *tool;
+	struct config_list scopes;
+};
+
+struct config {
+	const struct program *program;
+	struct settings settings;
+
+	const char *file; /* the configuration file; NULL: none was read */
+	const char *name;
+	const char *version;
+	const char *host;
+	const char *path;       /* begins with '/' */
+	const char *public_url; /* "https://host/path"; NULL: from Host */
+	const char *user;       /* to become when started as root; NULL */
+	enum log_level log_level;
+	enum log_format log_format;
+	const char *log_file;        /* NULL: standard error */
+	const char *access_log_file; /* NULL: where the log goes */
+	const char *audit_log_file;  /* NULL: where the log goes */
+	const char *runtime_dir;     /* control socket and state */
+
+	struct config_pem tls_cert; /* both or neither */
+	struct config_pem tls_key;
+	enum config_tls_version tls_min_version;
+
+	struct config_list allowed_hosts;   /* empty: any */
+	struct config_list cors_origins;    /* "*" is any */
+	struct config_list trusted_proxies; /* addresses or CIDR, as text */
+
+	struct config_pem *jwt_keys; /* auth.jwt_public_key_file */
+	size_t n_jwt_keys;
+	const char *jwt_issuer; /* NULL: not checked */
+	struct config_list jwt_audience;
+	unsigned jwt_algorithms; /* bits of enum config_algorithm */
+	struct config_token *tokens;
+	size_t n_tokens;
+	struct config_list required_scopes;
+	struct config_tool_scopes *tool_scopes;
+	size_t n_tool_scopes;
+	struct config_list authorization_servers;
+
+	struct config_backend *backends; /* enabled and disabled */
+	size_t n_backends;
+	const char *backends_dir;
+	struct config_list scan_paths;
+	struct config_list include_configs;
+
+	struct config_memory *memory; /* of all of the above */
+};
+
+#define CONFIG_PROBLEM_MAX 640 /* bytes of one line */
+#define CONFIG_PROBLEMS    32  /* lines kept of one reading */
+
+struct config_problem {
+	bool is_error;                 /* else a warning */
+	char text[CONFIG_PROBLEM_MAX]; /* file:line:column: sentence */
+};
+
+/* Zeroed by the function that gets it. */
+struct config_report {
+	struct config_problem problems[CONFIG_PROBLEMS];
+	size_t len;    /* of problems */
+	size_t errors; /* found, also those that did not fit */
+	size_t warnings;
+};
+
+/*
+ * Read all sources. Returns 0 and the configuration (there may be warnings),
+ * or -EINVAL and at least one error in the report, or -ENOMEM. Never writes to
+ * the log. A bad fragment of backends_dir is skipped with a warning.
+ */
+MUST_CHECK int config_load(const struct options *opt, struct config **out,
+                           struct config_report *report);
+
+/*
+ * The same from a text in memory, called file in the report, with no other
+ * source than the command line: no environment, no file is opened, and a
+ * reference to a secret gives the text "reference".
+ */
+MUST_CHECK int config_parse(struct span text, const char *file,
+                            const struct options *opt, struct config **out,
+                            struct config_report *report);
+
+/* Wipe and free. NULL is fine. */
+void config_free(struct config *config);
+
+/* The first error, or the first warning, or "". */
+const char *config_report_first(const struct config_report *report);
+
+/* One log line per problem, of its level. */
+void config_report_log(const struct config_report *report);
+
+/* The effective settings as JSON that could be read again, with every secret
+ * as "[redacted]" and, under "sources", where each value came from. */
+void config_dump(const struct config *config, struct buf *out);
+
+/* The answer of --discover-only: "backends" and "summary", secrets as
+ * "[redacted]". */
+void config_dump_backends(const struct config *config, struct buf *out);
+
+/*
+ * Calls report(ctx, key) for each setting that differs and takes effect only
+ * at a restart, under its name in the file ("port", "auth.token_cache").
+ * Returns how many there are; report may be NULL.
+ */
+size_t config_restart_needed(const struct config *old, const struct config *now,
+                             void (*report)(void *ctx, const char *key),
+                             void *ctx);
+
+/* Names of enum values as in the file. */
+const char *config_transport_name(enum config_transport transport);
+const char *config_auth_method_name(enum config_auth_method method);
+const char *config_protocol_name(enum config_protocol protocol);
+
+#endif
