@@ -1,6 +1,6 @@
 /*
- * crypto - random bytes, hashes, sealed messages and base64: the only file that
- * knows libsodium.
+ * crypto - random bytes, hashes, sealed messages and base64url: the only file
+ * that knows libsodium. (Base64 with padding is lib/base64.)
  *
  * Call crypto_init() once, before the first fork; everything else is safe in
  * every process after that and allocates nothing. Keys are the caller's bytes:
@@ -19,9 +19,8 @@
 /* How much longer a sealed message is: a nonce of 24 and a tag of 16 bytes. */
 #define CRYPTO_SEAL_EXTRA 40
 
-/* Characters that n bytes become, in the two alphabets. */
+/* Characters that n bytes become. */
 #define CRYPTO_BASE64URL_LEN(n) (((n)*4 + 2) / 3)
-#define CRYPTO_BASE64_LEN(n)    (((n) + 2) / 3 * 4)
 
 /* 0, or -EIO when the library finds no source of random bytes. */
 MUST_CHECK int crypto_init(void);
@@ -73,11 +72,6 @@ size_t crypto_base64url_encode(struct span in, char *out);
  */
 MUST_CHECK bool crypto_base64url_decode(struct span text, void *out, size_t cap,
                                         size_t *len);
-
-/* The same with the standard alphabet and padding (RFC 4648, section 4). */
-size_t crypto_base64_encode(struct span in, char *out);
-MUST_CHECK bool crypto_base64_decode(struct span text, void *out, size_t cap,
-                                     size_t *len);
 
 /* Lower case hexadecimal: 2 * in.len characters, no NUL. */
 void crypto_hex_encode(struct span in, char *out);

@@ -23,6 +23,9 @@
 #define KEY_PEM_MAX       65536 /* bytes of a PEM file, certificates too */
 #define KEY_DER_MAX       2048  /* bytes that key_to_der() may append */
 #define KEY_SIGNATURE_MAX (KEY_RSA_MAX_BITS / 8)
+#define KEY_MD5_LEN       16
+#define KEY_SHA256_LEN    32
+#define KEY_UNIT_MAX      256 /* bytes, NUL included */
 
 enum key_type { KEY_RSA, KEY_P256, KEY_P384, KEY_ED25519 };
 
@@ -130,5 +133,29 @@ bool key_verify(const struct key *key, enum key_alg alg, struct span bytes,
 MUST_CHECK int key_sign(const struct key *key, enum key_alg alg,
                         struct span bytes, uint8_t signature[KEY_SIGNATURE_MAX],
                         size_t *len);
+
+/*
+ * MD5 of the public half's DER: how some services name a registered key. It
+ * identifies, it does not protect. Returns 0 or -EIO.
+ */
+MUST_CHECK int key_fingerprint_md5(const struct key *key,
+                                   uint8_t out[KEY_MD5_LEN]);
+
+/* What a program may want to know of its own X.509 certificate (RFC 5280). */
+struct key_certificate {
+	uint8_t sha256[KEY_SHA256_LEN]; /* fingerprint: hash of the DER */
+	int64_t starts_s;               /* seconds since 1970, UTC */
+	int64_t expires_s;
+	char unit[KEY_UNIT_MAX]; /* as asked for, NUL-terminated */
+};
+
+/*
+ * Read the first certificate of pem. out->unit becomes what follows unit_head
+ * in the first subject OU that begins with it, and is empty when there is none
+ * or it does not fit. Nothing is verified. Returns as key_from_pem().
+ */
+MUST_CHECK int key_certificate_read(struct span pem, struct span unit_head,
+                                    struct key_certificate *out,
+                                    const char **why);
 
 #endif

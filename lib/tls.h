@@ -12,7 +12,8 @@
  * read may have to wait for the socket to be writable and the other way round.
  * *want says for which of EPOLLIN and EPOLLOUT to wait before the same call is
  * made again. Because a record is decrypted whole, bytes may be waiting here
- * that epoll does not know of: read until -EAGAIN, or ask tls_pending().
+ * that epoll does not know of: read until -EAGAIN, or ask tls_pending(). The
+ * process must ignore SIGPIPE: the library writes with write(2).
  */
 #ifndef LIB_TLS_H
 #define LIB_TLS_H
@@ -82,8 +83,12 @@ ssize_t tls_read(struct tls *tls, void *into, size_t n, uint32_t *want);
  */
 ssize_t tls_write(struct tls *tls, const void *from, size_t n, uint32_t *want);
 
-/* Decrypted bytes that tls_read() would return without asking the socket. */
-size_t tls_pending(const struct tls *tls);
+/*
+ * May there be bytes here that epoll does not know of? True only asks for one
+ * more tls_read(); after that one said -EAGAIN wait for the socket, whatever
+ * this says, since the rest of a record is still on its way.
+ */
+bool tls_pending(const struct tls *tls);
 
 /* Is the handshake complete? */
 bool tls_established(const struct tls *tls);
