@@ -21,7 +21,6 @@
 
 #define JSON_MAX_BYTES  (4 << 20) /* length of one text */
 #define JSON_MAX_TOKENS (1 << 18) /* keys and values of one text */
-#define JSON_MAX_DEPTH  64        /* arrays and objects inside each other */
 
 /* Flags of json_parse(). */
 #define JSON_COMMENTS 1U /* also accept // and slash-star comments */
@@ -57,8 +56,8 @@ struct json_error {
 /*
  * Parse a copy of text. Returns 0 and the document, or, with *why filled in:
  *	-EBADMSG  not valid JSON, a duplicate key, U+0000 in a string
- *	-E2BIG    longer than JSON_MAX_BYTES or more tokens than
- *	          JSON_MAX_TOKENS, or deeper than JSON_MAX_DEPTH
+ *	-E2BIG    longer than JSON_MAX_BYTES, more tokens than
+ *	          JSON_MAX_TOKENS, or deeper than SCAN_DEPTH_MAX (lib/scan.h)
  *	-ENOMEM   out of memory
  */
 MUST_CHECK int json_parse(struct span text, unsigned flags, struct json **out,

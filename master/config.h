@@ -16,6 +16,7 @@
 
 #include "lib/base.h"
 #include "lib/buf.h"
+#include "lib/crypto.h"
 #include "lib/log.h"
 #include "lib/span.h"
 #include "master/options.h"
@@ -43,20 +44,6 @@ enum config_auth_method {
 enum config_protocol { CONFIG_AUTO, CONFIG_MODERN, CONFIG_LEGACY };
 
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
-
-/* JWT algorithms of auth.jwt_algorithms, a set of bits. */
-enum config_algorithm {
-	CONFIG_RS256 = 1 << 0,
-	CONFIG_RS384 = 1 << 1,
-	CONFIG_RS512 = 1 << 2,
-	CONFIG_PS256 = 1 << 3,
-	CONFIG_PS384 = 1 << 4,
-	CONFIG_PS512 = 1 << 5,
-	CONFIG_ES256 = 1 << 6,
-	CONFIG_ES384 = 1 << 7,
-	CONFIG_ES512 = 1 << 8,
-	CONFIG_EDDSA = 1 << 9,
-};
 
 /* Where a value came from; the first that has one wins. */
 enum config_source {
@@ -137,10 +124,10 @@ struct config_backend {
 	unsigned line, column;
 };
 
-/* A token that is known beforehand, in the clear or as its SHA-256. */
+/* A token that is known beforehand; written in the clear or as "sha256:...",
+ * kept as its hash. */
 struct config_token {
-	const char *token;  /* as the client sends it; NULL with a hash */
-	const char *sha256; /* 64 lower-case hex digits; NULL with a token */
+	uint8_t hash[CRYPTO_HASH_LEN]; /* SHA-256 of what the client sends */
 	const char *client_id;
 	const char *subject;
 	struct config_list scopes;
@@ -178,11 +165,12 @@ struct config {
 	struct config_list cors_origins;    /* "*" is any */
 	struct config_list trusted_proxies; /* addresses or CIDR, as text */
 
-	struct config_pem *jwt_keys; /* auth.jwt_public_key_file */
+	struct config_list jwt_key_files; /* auth.jwt_public_key_file */
+	struct config_pem *jwt_keys;      /* of these, those that exist */
 	size_t n_jwt_keys;
 	const char *jwt_issuer; /* NULL: not checked */
 	struct config_list jwt_audience;
-	unsigned jwt_algorithms; /* bits of enum config_algorithm */
+	unsigned jwt_algorithms; /* KEY_ALG_BIT() of lib/keys.h */
 	struct config_token *tokens;
 	size_t n_tokens;
 	struct config_list required_scopes;
@@ -203,22 +191,23 @@ struct config {
 #define CONFIG_PROBLEMS    32  /* lines kept of one reading */
 
 struct config_problem {
-	bool is_error;                 /* else a warning */
+	enum log_level level;          /* LOG_ERROR, _WARNING or _INFO */
 	char text[CONFIG_PROBLEM_MAX]; /* file:line:column: sentence */
 };
 
 /* Zeroed by the function that gets it. */
 struct config_report {
 	struct config_problem problems[CONFIG_PROBLEMS];
-	size_t len;    /* of problems */
-	size_t errors; /* found, also those that did not fit */
-	size_t warnings;
+	size_t len;              /* of problems */
+	size_t errors, warnings; /* found, also those that did not fit */
 };
 
 /*
  * Read all sources. Returns 0 and the configuration (there may be warnings),
  * or -EINVAL and at least one error in the report, or -ENOMEM. Never writes to
- * the log. A bad fragment of backends_dir is skipped with a warning.
+ * the log. A bad fragment of backends_dir is skipped with a warning, which
+ * OPTIONS_CHECK makes an error. A jwt_public_key_file that does not exist (yet)
+ * is a warning too: without a key nobody is let in.
  */
 MUST_CHECK int config_load(const struct options *opt, struct config **out,
                            struct config_report *report);
@@ -241,8 +230,8 @@ const char *config_report_first(const struct config_report *report);
 /* One log line per problem, of its level. */
 void config_report_log(const struct config_report *report);
 
-/* The effective settings as JSON that could be read again, with every secret
- * as "[redacted]" and, under "sources", where each value came from. */
+/* The effective settings as JSON: "settings" as in a file, with every secret
+ * as "[redacted]", and "sources", where each that is no default came from. */
 void config_dump(const struct config *config, struct buf *out);
 
 /* The answer of --discover-only: "backends" and "summary", secrets as
