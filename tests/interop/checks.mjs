@@ -1,0 +1,154 @@
+// What every client must see and get through a gateway in front of two
+// backends: the fixture, named "fx", and server-everything, named "every".
+// Names are taken from the lists, never made up from rules.
+
+import assert from "node:assert/strict";
+
+const FX = "fx";
+const EVERY = "every";
+
+const find = (items, key, value) => {
+	const found = items.find((item) => item[key] === value);
+	assert.ok(found, `${value} is not listed: ${items.map((item) => item[key]).join(" ")}`);
+	return found;
+};
+
+// A listed URI of this backend whose rest ends so.
+const findUri = (items, key, scheme, backend, end) => {
+	const found = items.find((item) =>
+		item[key].startsWith(`${scheme}://${backend}/`) && item[key].endsWith(end));
+	assert.ok(found, `no ${scheme}://${backend}/...${end} in ${items.map((item) => item[key]).join(" ")}`);
+	return found[key];
+};
+
+const onlyText = (result) => {
+	assert.equal(result.content?.length, 1, JSON.stringify(result));
+	assert.equal(result.content[0].type, "text");
+	return result.content[0].text;
+};
+
+async function toolsList(client) {
+	const tools = await client.tools();
+	const names = tools.map((tool) => tool.name);
+	assert.equal(new Set(names).size, names.length, "a name is listed twice");
+	for (const name of ["test_simple_text", "test_image_content", "test_header_parameter"])
+		find(tools, "name", `${FX}_${name}`);
+	for (const name of ["echo", "get-sum", "get-structured-content"])
+		find(tools, "name", `${EVERY}_${name}`);
+	assert.ok(!names.some((name) => name.includes("test_trigger")), "an unlisted tool is listed");
+	const schema = find(tools, "name", `${FX}_json_schema_2020_12_tool`).inputSchema;
+	assert.equal(schema.$schema, "https://json-schema.org/draft/2020-12/schema");
+	assert.equal(schema.$defs.address.$anchor, "addressDef");
+	assert.deepEqual(schema.allOf, [{ anyOf: [{ required: ["phone"] }, { required: ["email"] }] }]);
+	assert.equal(schema.additionalProperties, false);
+	const sum = find(tools, "name", `${EVERY}_get-sum`);
+	assert.equal(sum.title, "Get Sum Tool");
+	assert.equal(sum.annotations.readOnlyHint, true);
+	assert.deepEqual([...sum.inputSchema.required].sort(), ["a", "b"]);
+}
+
+async function toolsCall(client) {
+	assert.equal(onlyText(await client.call(`${FX}_test_simple_text`, {})),
+		"This is a simple text response for testing.");
+	assert.equal(onlyText(await client.call(`${EVERY}_echo`, { message: "Grüße, 日本 \"\\\u0001" })),
+		"Echo: Grüße, 日本 \"\\\u0001");
+	assert.equal(onlyText(await client.call(`${EVERY}_get-sum`, { a: 2, b: 40.5 })),
+		"The sum of 2 and 40.5 is 42.5.");
+	const mixed = await client.call(`${FX}_test_multiple_content_types`, {});
+	assert.deepEqual(mixed.content.map((item) => item.type), ["text", "image", "resource"]);
+	assert.equal(mixed.content[2].resource.text, '{"test":"data","value":123}');
+}
+
+async function toolsHeader(client) {
+	assert.equal(onlyText(await client.call(`${FX}_test_header_parameter`, { region: "日本", count: 7 })),
+		"region=日本 count=7");
+}
+
+async function toolsStructured(client) {
+	const result = await client.call(`${EVERY}_get-structured-content`, { location: "Chicago" });
+	assert.deepEqual(result.structuredContent,
+		{ temperature: 36, conditions: "Light rain / drizzle", humidity: 82 });
+}
+
+async function toolsError(client) {
+	const result = await client.call(`${FX}_test_error_handling`, {});
+	assert.equal(result.isError, true);
+	assert.equal(onlyText(result), "This tool intentionally returns an error for testing");
+	if (client.interactive)
+		await assert.rejects(client.call(`${FX}_no_such_tool`, {}), { code: -32602 });
+}
+
+async function prompts(client) {
+	const list = await client.prompts();
+	find(list, "name", `${FX}_test_simple_prompt`);
+	find(list, "name", `${EVERY}_simple-prompt`);
+	const wanted = find(list, "name", `${FX}_test_prompt_with_arguments`);
+	assert.deepEqual(wanted.arguments.map((a) => a.name), ["arg1", "arg2"]);
+	const mine = await client.prompt(wanted.name, { arg1: "hello", arg2: "world" });
+	assert.equal(mine.messages[0].content.text, "Prompt with arguments: arg1='hello', arg2='world'");
+	const other = await client.prompt(`${EVERY}_args-prompt`, { city: "Bern" });
+	assert.equal(other.messages[0].content.text, "What's weather in Bern?");
+}
+
+async function resources(client) {
+	const list = await client.resources();
+	const text = findUri(list, "uri", "test", FX, "static-text");
+	const binary = findUri(list, "uri", "test", FX, "static-binary");
+	const document = findUri(list, "uri", "demo", EVERY, "architecture.md");
+	assert.equal((await client.read(text)).contents[0].text,
+		"This is the content of the static text resource.");
+	const [image] = (await client.read(binary)).contents;
+	assert.equal(image.mimeType, "image/png");
+	assert.equal(Buffer.from(image.blob, "base64").subarray(1, 4).toString(), "PNG");
+	assert.match((await client.read(document)).contents[0].text, /Everything Server/);
+	if (client.interactive)
+		await assert.rejects(client.read(`test://${FX}/no-such-resource`));
+}
+
+async function templates(client) {
+	const list = await client.templates();
+	const template = findUri(list, "uriTemplate", "test", FX, "template/{id}/data");
+	const [content] = (await client.read(template.replace("{id}", "7"))).contents;
+	assert.deepEqual(JSON.parse(content.text), { id: "7", templateTest: true, data: "Data for ID: 7" });
+	const numbered = findUri(list, "uriTemplate", "demo", EVERY, "dynamic/text/{resourceId}");
+	const [made] = (await client.read(numbered.replace("{resourceId}", "3"))).contents;
+	assert.match(made.text, /^Resource 3: /);
+}
+
+async function completion(client) {
+	const result = await client.complete({ type: "ref/prompt", name: `${FX}_test_prompt_with_arguments` },
+		{ name: "arg1", value: "par" });
+	assert.deepEqual(result.completion.values, ["paris", "park", "party"]);
+}
+
+async function progress(client) {
+	assert.deepEqual(await client.progress(`${FX}_test_tool_with_progress`),
+		[[0, 100], [50, 100], [100, 100]]);
+}
+
+async function elicitation(client) {
+	assert.equal(onlyText(await client.call(`${FX}_test_input_required_result_elicitation`, {})),
+		"Hello, Ada!");
+}
+
+async function sampling(client) {
+	assert.equal(onlyText(await client.call(`${FX}_test_sampling`, { prompt: "capital?" })),
+		"LLM response: Paris");
+}
+
+// interactive: for clients that live longer than one operation.
+// asksClient: needs a request from the server to the client.
+export const checks = [
+	{ name: "tools-list", run: toolsList },
+	{ name: "tools-call", run: toolsCall },
+	{ name: "tools-header-parameter", run: toolsHeader },
+	{ name: "tools-structured", run: toolsStructured },
+	{ name: "tools-error", run: toolsError },
+	{ name: "prompts", run: prompts },
+	{ name: "resources", run: resources },
+	{ name: "resource-templates", run: templates },
+	{ name: "completion", run: completion, interactive: true },
+	{ name: "progress", run: progress, interactive: true },
+	{ name: "elicitation", run: elicitation, interactive: true, asksClient: true },
+	{ name: "sampling", run: sampling, interactive: true, asksClient: true },
+];
