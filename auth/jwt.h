@@ -25,7 +25,7 @@
 #define JWT_CLIENT_MAX   255  /* bytes of the client id */
 #define JWT_SCOPES_MAX   2048 /* bytes of all scopes, with their spaces */
 #define JWT_AUDIENCE_MAX 64   /* entries of an `aud` list that are read */
-#define JWT_SKEW_MAX_S   600  /* seconds; more skew than this is a mistake */
+#define JWT_SKEW_MAX_S   600 /* seconds; of a longer skew only so much counts */
 
 /* Signatures tried for one token when several keys might have made it. */
 #define JWT_TRIES_MAX 4
