@@ -37,7 +37,7 @@ struct sse {
 	struct buf data;   /* gathered data, then the unfinished line */
 	struct span piece; /* one data line, still in the caller's piece */
 	size_t gathered;   /* bytes of data that are data */
-	uint32_t lines;    /* data lines of this event, saturating */
+	uint32_t lines;    /* data lines of this event */
 	uint64_t retry_ms; /* last "retry" of the stream; 0: none */
 	uint16_t type_len;
 	uint16_t id_len;
