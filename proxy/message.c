@@ -1,0 +1,435 @@
+#include "proxy/message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "lib/base64.h"
+#include "lib/buf.h"
+#include "lib/scan.h"
+
+const struct method method_table[METHODS] = {
+#define METHOD(id_, name_, eras_, work_, kind_, ability_) \
+	[METHOD_##id_] = { { name_, sizeof(name_) - 1 },  \
+		           eras_,                         \
+		           work_,                         \
+		           kind_,                         \
+		           ability_,                      \
+		           METHOD_##id_ },
+#include "proxy/methods.def"
+#undef METHOD
+};
+
+#define KEY(text)                      \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
+#define META "io.modelcontextprotocol/"
+
+enum want {
+	JSONRPC,
+	ID,
+	METHOD_NAME,
+	PARAMS,
+	RESULT,
+	ERROR,
+	NAME,
+	URI,
+	REF,
+	CURSOR,
+	LEVEL,
+	ARGUMENTS,
+	NOTIFICATIONS,
+	PROTOCOL_VERSION,
+	META_OBJECT,
+	META_VERSION,
+	META_CAPABILITIES,
+	META_LOG_LEVEL,
+	META_TOKEN,
+	WANTS,
+};
+
+static const struct scan_want wanted[WANTS] = {
+	[JSONRPC] = { KEY("jsonrpc"), SCAN_ROOT },
+	[ID] = { KEY("id"), SCAN_ROOT },
+	[METHOD_NAME] = { KEY("method"), SCAN_ROOT },
+	[PARAMS] = { KEY("params"), SCAN_ROOT },
+	[RESULT] = { KEY("result"), SCAN_ROOT },
+	[ERROR] = { KEY("error"), SCAN_ROOT },
+	[NAME] = { KEY("name"), PARAMS },
+	[URI] = { KEY("uri"), PARAMS },
+	[REF] = { KEY("ref"), PARAMS },
+	[CURSOR] = { KEY("cursor"), PARAMS },
+	[LEVEL] = { KEY("level"), PARAMS },
+	[ARGUMENTS] = { KEY("arguments"), PARAMS },
+	[NOTIFICATIONS] = { KEY("notifications"), PARAMS },
+	[PROTOCOL_VERSION] = { KEY("protocolVersion"), PARAMS },
+	[META_OBJECT] = { KEY("_meta"), PARAMS },
+	[META_VERSION] = { KEY(META "protocolVersion"), META_OBJECT },
+	[META_CAPABILITIES] = { KEY(META "clientCapabilities"), META_OBJECT },
+	[META_LOG_LEVEL] = { KEY(META "logLevel"), META_OBJECT },
+	[META_TOKEN] = { KEY("progressToken"), META_OBJECT },
+};
+
+static const struct span legacy_versions[] = {
+	KEY("2025-11-25"),
+	KEY("2025-06-18"),
+	KEY("2025-03-26"),
+};
+
+bool message_legacy_version(struct span version)
+{
+	for (size_t i = 0; i < ARRAY_LEN(legacy_versions); i++)
+		if (span_eq(version, legacy_versions[i]))
+			return true;
+	return false;
+}
+
+void problem_set(struct problem *p, int status, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	p->status = status;
+	p->code = code;
+	p->data[0] = '\0';
+	va_start(args, fmt);
+	vsnprintf(p->text, sizeof(p->text), fmt, args);
+	va_end(args);
+}
+
+int message_level(struct span raw)
+{
+	static const char *const words[] = { "debug",   "info",     "notice",
+		                             "warning", "error",    "critical",
+		                             "alert",   "emergency" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (scan_string_eq(raw, span_str(words[i])))
+			return (int)i;
+	return -1;
+}
+
+bool message_unsentinel(struct span value, char *out, struct span *decoded)
+{
+	static const struct span head = KEY("=?base64?");
+	static const struct span tail = KEY("?=");
+	size_t len;
+
+	*decoded = value;
+	if (value.len < head.len + tail.len || !span_starts(value, head) ||
+	    !span_eq(span_from(value, value.len - tail.len), tail))
+		return true;
+
+	struct span middle =
+		span_of(value.at + head.len, value.len - head.len - tail.len);
+	if (!base64_decode(middle, out, &len))
+		return false;
+	*decoded = span_of(out, len);
+	return true;
+}
+
+void message_sentinel(struct span value, struct buf *out)
+{
+	bool literal =
+		value.len == 0 || (value.at[0] != ' ' && value.at[0] != '\t' &&
+	                           value.at[value.len - 1] != ' ' &&
+	                           value.at[value.len - 1] != '\t');
+
+	for (size_t i = 0; literal && i < value.len; i++) {
+		unsigned char c = (unsigned char)value.at[i];
+
+		literal = c == '\t' || (c >= 0x20 && c < 0x7f);
+	}
+	if (literal && span_starts(value, SPAN("=?base64?")) &&
+	    value.len >= 11 && span_is(span_from(value, value.len - 2), "?="))
+		literal = false;
+	if (literal) {
+		buf_add_span(out, value);
+		return;
+	}
+	buf_puts(out, "=?base64?");
+	char *to = buf_reserve(out, BASE64_LEN(value.len));
+	if (to)
+		buf_commit(out, base64_encode(value, to));
+	buf_puts(out, "?=");
+}
+
+bool message_name_matches(const struct h1_head *head, struct span value,
+                          struct problem *why)
+{
+	char room[MESSAGE_URI_MAX];
+	struct span got = h1_value(head, H1_MCP_NAME);
+	struct span decoded;
+
+	if (head->seen[H1_MCP_NAME] != 1) {
+		problem_set(
+			why, 400, RPC_HEADER_MISMATCH,
+			"Header mismatch: Mcp-Name is required once and must "
+			"repeat the name or uri of the body");
+		return false;
+	}
+	if (got.len > sizeof(room) ||
+	    !message_unsentinel(got, room, &decoded)) {
+		problem_set(why, 400, RPC_HEADER_MISMATCH,
+		            "Header mismatch: Mcp-Name is not valid Base64 "
+		            "between =?base64? and ?=");
+		return false;
+	}
+	if (!span_eq(decoded, value)) {
+		problem_set(why, 400, RPC_HEADER_MISMATCH,
+		            "Header mismatch: Mcp-Name differs from the body");
+		return false;
+	}
+	return true;
+}
+
+static bool refuse_json(enum scan_result result, const struct scan_error *at,
+                        struct problem *why)
+{
+	bool routed = result == SCAN_DUPLICATE_KEY ||
+	              result == SCAN_FOLDED_KEY || result == SCAN_ESCAPED_KEY;
+
+	problem_set(why, 400, routed ? RPC_INVALID_REQUEST : RPC_PARSE,
+	            "%s at byte %zu: %s",
+	            routed ? "Ambiguous JSON" : "The body is not valid JSON",
+	            at->offset, at->text);
+	return false;
+}
+
+static bool refuse(struct problem *why, int status, int code, const char *text)
+{
+	problem_set(why, status, code, "%s", text);
+	return false;
+}
+
+/* A string or an integer, as both eras want it; never null. */
+static bool good_id(struct span raw)
+{
+	int64_t n;
+
+	if (raw.len > MESSAGE_ID_MAX)
+		return false;
+	return scan_type(raw) == SCAN_STRING || scan_integer(raw, &n);
+}
+
+static const struct method *find_method(struct span raw)
+{
+	struct span name;
+
+	if (!scan_string_plain(raw, &name))
+		return NULL;
+	for (size_t i = 0; i < METHODS; i++)
+		if (span_eq(method_table[i].name, name))
+			return &method_table[i];
+	return NULL;
+}
+
+static bool no_method(struct span raw, enum view_era era, struct problem *why)
+{
+	struct span name = { "", 0 };
+
+	/* A name is shown only when it is plain, and never at length. */
+	scan_string_plain(raw, &name);
+	name = span_first(name, 64);
+	problem_set(why, era == VIEW_MODERN ? 404 : 200, RPC_NO_METHOD,
+	            "Method not found: %.*s", SPAN_ARG(name));
+	return false;
+}
+
+/* Rules of 2026-07-28 for the fields of _meta and of the head. */
+static bool check_modern(const struct h1_head *head, const struct span *found,
+                         struct message *msg, struct problem *why)
+{
+	struct span version = found[META_VERSION];
+	struct span header = h1_value(head, H1_MCP_PROTOCOL_VERSION);
+	struct span plain;
+
+	if (scan_type(version) != SCAN_STRING)
+		return refuse(why, 400, RPC_INVALID_PARAMS,
+		              "params._meta needs " META
+		              "protocolVersion, a string");
+	if (scan_type(found[META_CAPABILITIES]) != SCAN_OBJECT)
+		return refuse(why, 400, RPC_INVALID_PARAMS,
+		              "params._meta needs " META
+		              "clientCapabilities, an object");
+	if (head->seen[H1_MCP_PROTOCOL_VERSION] != 1 ||
+	    !scan_string_eq(version, header))
+		return refuse(
+			why, 400, RPC_HEADER_MISMATCH,
+			"Header mismatch: MCP-Protocol-Version is required "
+			"once and must equal the version in params._meta");
+	if (!span_is(header, MESSAGE_MODERN)) {
+		problem_set(why, 400, RPC_UNSUPPORTED_VERSION,
+		            "Unsupported protocol version");
+		if (scan_string_plain(version, &plain) && plain.len <= 64)
+			snprintf(why->data, sizeof(why->data),
+			         "{\"supported\":[\"" MESSAGE_MODERN
+			         "\"],\"requested\":\"%.*s\"}",
+			         SPAN_ARG(plain));
+		else
+			snprintf(why->data, sizeof(why->data),
+			         "{\"supported\":[\"" MESSAGE_MODERN
+			         "\"],\"requested\":\"\"}");
+		return false;
+	}
+	if (msg->kind != MESSAGE_REQUEST)
+		return true;
+	if (head->seen[H1_MCP_METHOD] != 1 ||
+	    !scan_string_eq(found[METHOD_NAME], h1_value(head, H1_MCP_METHOD)))
+		return refuse(
+			why, 400, RPC_HEADER_MISMATCH,
+			"Header mismatch: Mcp-Method is required once and "
+			"must equal the method of the body");
+	if (found[META_LOG_LEVEL].at &&
+	    message_level(found[META_LOG_LEVEL]) < 0)
+		return refuse(why, 400, RPC_INVALID_PARAMS,
+		              "params._meta " META "logLevel is not a level");
+	return true;
+}
+
+static bool check_legacy(const struct h1_head *head, struct message *msg,
+                         struct problem *why)
+{
+	struct span header = h1_value(head, H1_MCP_PROTOCOL_VERSION);
+
+	msg->version = SPAN("2025-03-26");
+	if (!h1_has(head, H1_MCP_PROTOCOL_VERSION) ||
+	    (msg->method && msg->method->id == METHOD_INITIALIZE))
+		return true;
+	if (head->seen[H1_MCP_PROTOCOL_VERSION] == 1 &&
+	    message_legacy_version(header)) {
+		msg->version = header;
+		return true;
+	}
+	header = span_first(header, 32);
+	problem_set(why, 400, RPC_LEGACY,
+	            "Bad Request: unsupported MCP-Protocol-Version %.*s "
+	            "(supported: 2025-11-25, 2025-06-18, 2025-03-26, "
+	            "and " MESSAGE_MODERN " with its _meta)",
+	            SPAN_ARG(header));
+	return false;
+}
+
+/* A modern request names its target in a field as well. */
+static bool check_name(const struct h1_head *head, const struct message *msg,
+                       struct problem *why)
+{
+	char room[MESSAGE_URI_MAX];
+	struct span name;
+
+	if (msg->method->work != WORK_BY_NAME &&
+	    msg->method->work != WORK_BY_URI)
+		return true;
+	if (scan_type(msg->name) != SCAN_STRING)
+		return true; /* reported as missing params, later */
+	if (!scan_string_plain(msg->name, &name)) {
+		int n = scan_string(msg->name, room, sizeof(room));
+
+		if (n < 0)
+			return true; /* too long: unknown name, later */
+		name = span_of(room, (size_t)n);
+	}
+	return message_name_matches(head, name, why);
+}
+
+static void locate(const struct span *found, struct message *msg)
+{
+	if (scan_type(found[PARAMS]) == SCAN_OBJECT)
+		msg->params = found[PARAMS];
+	if (scan_type(found[META_OBJECT]) == SCAN_OBJECT)
+		msg->meta = found[META_OBJECT];
+	msg->name = found[NAME];
+	msg->ref = found[REF];
+	msg->cursor = found[CURSOR];
+	msg->level = found[LEVEL];
+	msg->arguments = found[ARGUMENTS];
+	msg->notifications = found[NOTIFICATIONS];
+	msg->protocol_version = found[PROTOCOL_VERSION];
+	msg->progress_token = found[META_TOKEN];
+	msg->capabilities = found[META_CAPABILITIES];
+	msg->log_level = found[META_LOG_LEVEL];
+	if (msg->method && msg->method->work == WORK_BY_URI)
+		msg->name = found[URI];
+}
+
+/* What kind of JSON-RPC message this is; false: none (JSON-RPC 2.0). */
+static bool read_kind(const struct span *found, bool modern,
+                      struct message *msg, struct problem *why)
+{
+	if (!scan_string_eq(found[JSONRPC], SPAN("2.0")))
+		return refuse(why, 400, RPC_INVALID_REQUEST,
+		              "jsonrpc must be \"2.0\"");
+	if (found[RESULT].at || found[ERROR].at) {
+		if (found[METHOD_NAME].at || modern)
+			return refuse(why, 400, RPC_INVALID_REQUEST,
+			              "A response cannot be posted here");
+		msg->kind = MESSAGE_RESPONSE;
+		return true;
+	}
+	if (scan_type(found[METHOD_NAME]) != SCAN_STRING)
+		return refuse(why, 400, RPC_INVALID_REQUEST,
+		              "method must be a string");
+	if (found[ID].at && !good_id(found[ID]))
+		return refuse(why, 400, RPC_INVALID_REQUEST,
+		              "id must be a string or an integer, and short");
+	if (found[PARAMS].at && scan_type(found[PARAMS]) != SCAN_OBJECT)
+		return refuse(why, 400, RPC_INVALID_REQUEST,
+		              "params must be an object");
+	msg->kind = found[ID].at ? MESSAGE_REQUEST : MESSAGE_NOTIFICATION;
+	msg->id = found[ID];
+	return true;
+}
+
+bool message_read(const struct h1_head *head, struct span body,
+                  struct message *msg, struct problem *why)
+{
+	struct span found[WANTS];
+	struct scan_error at;
+	enum scan_result result =
+		scan_document(body, wanted, WANTS, found, &at);
+
+	memset(msg, 0, sizeof(*msg));
+	why->has_id = false;
+	if (result != SCAN_OK)
+		return refuse_json(result, &at, why);
+	if (scan_type(body) == SCAN_ARRAY)
+		return refuse(why, 400, RPC_INVALID_REQUEST,
+		              "Batches are not accepted; post one message");
+	if (scan_type(body) != SCAN_OBJECT)
+		return refuse(why, 400, RPC_INVALID_REQUEST,
+		              "A message must be an object");
+
+	bool claim = found[META_VERSION].at != NULL;
+	bool modern_header = span_is(h1_value(head, H1_MCP_PROTOCOL_VERSION),
+	                             MESSAGE_MODERN);
+	msg->era = claim || modern_header ? VIEW_MODERN : VIEW_LEGACY;
+	if (!read_kind(found, msg->era == VIEW_MODERN, msg, why))
+		return false;
+	why->has_id = msg->id.len > 0;
+	if (msg->kind == MESSAGE_RESPONSE)
+		return check_legacy(head, msg, why);
+
+	msg->method = find_method(found[METHOD_NAME]);
+	locate(found, msg);
+	if (msg->era == VIEW_MODERN) {
+		/* Fields of a notification are not defined: no checks. */
+		if (msg->kind == MESSAGE_NOTIFICATION)
+			return true;
+		if (!check_modern(head, found, msg, why))
+			return false;
+	} else if (!check_legacy(head, msg, why)) {
+		return false;
+	}
+	if (msg->kind == MESSAGE_NOTIFICATION)
+		return true;
+	if (!msg->method ||
+	    !(msg->method->eras &
+	      (msg->era == VIEW_MODERN ? ERA_MODERN : ERA_LEGACY)))
+		return no_method(found[METHOD_NAME], msg->era, why);
+	if (msg->era == VIEW_MODERN && !check_name(head, msg, why))
+		return false;
+	if (msg->progress_token.at && !good_id(msg->progress_token))
+		return refuse(why, msg->era == VIEW_MODERN ? 400 : 200,
+		              RPC_INVALID_PARAMS,
+		              "progressToken must be a string or an integer");
+	return true;
+}
