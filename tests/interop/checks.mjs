@@ -122,8 +122,11 @@ async function completion(client) {
 }
 
 async function progress(client) {
-	assert.deepEqual(await client.progress(`${FX}_test_tool_with_progress`),
-		[[0, 100], [50, 100], [100, 100]]);
+	const { seen, end } = await client.progress(`${FX}_test_tool_with_progress`);
+	assert.deepEqual(seen.map((p) => [p.progress, p.total]), [[0, 100], [50, 100], [100, 100]]);
+	// The tool takes 100 ms: a shorter time means that somebody waited for
+	// the result before passing on the first notification.
+	assert.ok(end - seen[0].at > 60, `first notification ${end - seen[0].at} ms before the result`);
 }
 
 async function elicitation(client) {

@@ -3,7 +3,8 @@
 //	version			negotiated revision, undefined when not known
 //	tools(), prompts(), resources(), templates()	lists, all pages
 //	call(name, args), prompt(name, args), read(uri)
-//	complete(ref, argument), progress(name)		SDK clients only
+//	complete(ref, argument)				SDK clients only
+//	progress(name)	calls a tool: { seen, end }, with times; SDK clients only
 //	close()
 //
 // Errors are thrown; err.code is the JSON-RPC code where the client tells it.
@@ -69,8 +70,8 @@ async function openV1(url, token) {
 		progress: async (name) => {
 			const seen = [];
 			await client.callTool({ name, arguments: {} }, undefined,
-				{ onprogress: (p) => seen.push([p.progress, p.total]) });
-			return seen;
+				{ onprogress: (p) => seen.push({ ...p, at: performance.now() }) });
+			return { seen, end: performance.now() };
 		},
 	};
 }
@@ -86,8 +87,8 @@ const openV2 = (mode) => async (url, token) => {
 		progress: async (name) => {
 			const seen = [];
 			await client.callTool({ name, arguments: {} },
-				{ onprogress: (p) => seen.push([p.progress, p.total]) });
-			return seen;
+				{ onprogress: (p) => seen.push({ ...p, at: performance.now() }) });
+			return { seen, end: performance.now() };
 		},
 	};
 };

@@ -1,6 +1,6 @@
 // Runs the official conformance tool and reads what it found.
 
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { runProgram } from "./processes.mjs";
@@ -25,8 +25,10 @@ function readResults(dir) {
 	const results = new Map();
 	for (const entry of readdirSync(dir)) {
 		const scenario = /^server-(.+)-\d{4}-\d\d-\d\dT[\dZ-]+$/.exec(entry)?.[1];
-		if (scenario)
-			results.set(scenario, JSON.parse(readFileSync(join(dir, entry, "checks.json"), "utf8")));
+		const file = join(dir, entry, "checks.json");
+		// A scenario that broke leaves an empty directory.
+		if (scenario && existsSync(file))
+			results.set(scenario, JSON.parse(readFileSync(file, "utf8")));
 	}
 	return results;
 }

@@ -72,13 +72,16 @@ export class Process {
 			return;
 		this.stopping = true;
 		this.child.kill("SIGTERM");
-		const kill = setTimeout(() => signalGroup(this.child, "SIGKILL"), STOP_MS);
+		const kill = setTimeout(() => {
+			this.killed = true;
+			signalGroup(this.child, "SIGKILL");
+		}, STOP_MS);
 		await this.exited;
 		clearTimeout(kill);
 	}
 
 	// The end of the output, for a person.
-	tail(count = 40) {
+	tail(count = 25) {
 		const ended = this.code !== undefined && !this.stopping ? `, ended with ${this.code}` : "";
 		return [`--- ${this.name}${ended}`, ...this.lines.slice(-count)].join("\n");
 	}
