@@ -1,0 +1,762 @@
+#include "proxy/catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/scan.h"
+#include "proxy/tooldef.h"
+
+#define ENTRIES_MAX 65536 /* of one list; the rest is left out */
+#define NAME_USUAL  64    /* bytes; many model APIs refuse longer names */
+#define CHUNK       65536 /* bytes of memory asked for at a time */
+#define REMARKS_MAX 1024  /* different log lines of one build, no more */
+
+/* Memory for strings that live as long as a build. */
+struct chunk {
+	struct chunk *next;
+	size_t used, size;
+	char bytes[];
+};
+
+/* An item on its way into a list. Spans are of known catalogues or chunks. */
+struct item {
+	struct span name, upstream;
+	struct span raw;  /* as the backend wrote it ... */
+	struct span swap; /* ... with this value replaced by name ... */
+	struct span cut;  /* ... and these bytes left out */
+	struct ref json;  /* then: its place in the items of the list */
+	const struct tooldef_mirror *mirrors;
+	const char *strings; /* what the mirrors' places are relative to */
+	struct scope_set needs;
+	uint32_t n_mirrors;
+	uint32_t backend, flags, metric, order;
+};
+
+struct items {
+	struct item *at;
+	size_t n, cap;
+	uint32_t *table; /* 1 + index at the place of its name; 0: free */
+	size_t places;   /* a power of two, at least twice n */
+};
+
+/* One catalogue being built. */
+struct build {
+	struct board *board;
+	const char *base; /* of the configuration; until the first append */
+	const struct header *head;
+	struct items lists[VIEWS][LIST_KINDS];
+	uint32_t abilities[VIEWS];
+	struct tooldef def;
+	struct chunk *chunks;
+	bool failed; /* out of memory */
+};
+
+/* Where an item comes from. */
+struct source_list {
+	enum view_era view; /* that it goes into */
+	enum view_era era;  /* that it was listed in */
+	enum list_kind kind;
+	uint32_t index; /* of backend in the configuration */
+	const struct backend *backend;
+};
+
+static const char *const kinds[LIST_KINDS] = { "tool", "prompt", "resource",
+	                                       "resource template" };
+
+/* --- remarks: each is logged when it was not made in the build before ------
+ */
+
+struct remarks {
+	uint32_t hashes[REMARKS_MAX];
+	size_t n;
+};
+
+static struct remarks before, now;
+
+static bool remarked(const struct remarks *r, uint32_t hash)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->hashes[i] == hash)
+			return true;
+	return false;
+}
+
+static bool is_new_remark(struct span backend, struct span name,
+                          const char *why)
+{
+	uint32_t hash = snapshot_hash(backend) * 31 + snapshot_hash(name);
+
+	hash = hash * 31 + snapshot_hash(span_str(why));
+	if (now.n == REMARKS_MAX || remarked(&now, hash))
+		return false;
+	now.hashes[now.n++] = hash;
+	return !remarked(&before, hash);
+}
+
+static struct span config_text(const struct build *b, struct ref r)
+{
+	return r.off ? span_of(b->base + r.off, r.len) : span_of("", 0);
+}
+
+static void left_out(const struct build *b, const struct source_list *from,
+                     struct span name, const char *why)
+{
+	struct span backend = config_text(b, from->backend->name);
+
+	if (is_new_remark(backend, name, why))
+		log_warning("item left out", LOG_SPAN("backend", backend),
+		            LOG_STR("kind", kinds[from->kind]),
+		            LOG_SPAN("name", name), LOG_STR("reason", why));
+}
+
+static void lost_name(const struct build *b, const struct source_list *from,
+                      const struct item *lost, const struct item *kept)
+{
+	struct span backend = config_text(b, from->backend->name);
+	const struct backend *all =
+		(const void *)(b->base + b->head->backends.off);
+	struct span winner = kept->flags & ENTRY_OWN
+	                             ? SPAN("the gateway itself")
+	                             : config_text(b, all[kept->backend].name);
+
+	if (is_new_remark(backend, lost->name, "taken"))
+		log_warning("item left out: its name is taken",
+		            LOG_SPAN("backend", backend),
+		            LOG_STR("kind", kinds[from->kind]),
+		            LOG_SPAN("name", lost->name),
+		            LOG_SPAN("taken_by", winner));
+}
+
+/* --- memory ----------------------------------------------------------------
+ */
+
+/* n bytes that live as long as the build; NULL, and failed, without memory. */
+static void *take(struct build *b, size_t n)
+{
+	struct chunk *c = b->chunks;
+
+	n = (n + 7) & ~(size_t)7;
+	if (!c || c->size - c->used < n) {
+		size_t size = MAX(n, CHUNK - sizeof(*c));
+
+		c = malloc(sizeof(*c) + size);
+		if (!c) {
+			b->failed = true;
+			return NULL;
+		}
+		*c = (struct chunk){ .next = b->chunks, .size = size };
+		b->chunks = c;
+	}
+	c->used += n;
+	return c->bytes + c->used - n;
+}
+
+static struct span keep(struct build *b, struct span s)
+{
+	char *to = take(b, s.len + 1);
+
+	if (!to)
+		return span_of("", 0);
+	if (s.len)
+		memcpy(to, s.at, s.len);
+	to[s.len] = '\0';
+	return span_of(to, s.len);
+}
+
+static void give_back(struct build *b)
+{
+	while (b->chunks) {
+		struct chunk *c = b->chunks;
+
+		b->chunks = c->next;
+		free(c);
+	}
+	for (size_t v = 0; v < VIEWS; v++) {
+		for (size_t k = 0; k < LIST_KINDS; k++) {
+			free(b->lists[v][k].at);
+			free(b->lists[v][k].table);
+		}
+	}
+	tooldef_fini(&b->def);
+}
+
+/* --- lists of items --------------------------------------------------------
+ */
+
+/* The place of name: of its item, or the free one to put it. */
+static uint32_t *place_of(const struct items *list, struct span name)
+{
+	size_t i = snapshot_hash(name) & (list->places - 1);
+
+	while (list->table[i] &&
+	       !span_eq(list->at[list->table[i] - 1].name, name))
+		i = (i + 1) & (list->places - 1);
+	return &list->table[i];
+}
+
+/* Fill the table anew, for at least n items. */
+static bool rehash(struct items *list, size_t n)
+{
+	size_t places = 2;
+
+	while (places < 2 * n)
+		places *= 2;
+	if (places != list->places) {
+		uint32_t *table = calloc(places, sizeof(*table));
+
+		if (!table)
+			return false;
+		free(list->table);
+		list->table = table;
+		list->places = places;
+	} else {
+		memset(list->table, 0, places * sizeof(*list->table));
+	}
+	for (size_t i = 0; i < list->n; i++)
+		*place_of(list, list->at[i].name) = (uint32_t)i + 1;
+	return true;
+}
+
+static bool make_room(struct items *list)
+{
+	size_t cap = list->cap ? 2 * list->cap : 64;
+
+	if (list->n < list->cap)
+		return true;
+
+	struct item *grown = realloc(list->at, cap * sizeof(*grown));
+	if (!grown)
+		return false;
+	list->at = grown;
+	list->cap = cap;
+	return rehash(list, cap);
+}
+
+/* Append, unless the name is taken: then the item that has it. */
+static const struct item *add(struct build *b, struct items *list,
+                              const struct item *item)
+{
+	if (!make_room(list)) {
+		b->failed = true;
+		return NULL;
+	}
+
+	uint32_t *place = place_of(list, item->name);
+	if (*place)
+		return &list->at[*place - 1];
+	list->at[list->n++] = *item;
+	*place = (uint32_t)list->n;
+	return NULL;
+}
+
+static int by_order_and_name(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	if (x->order != y->order)
+		return x->order < y->order ? -1 : 1;
+	return span_cmp(x->name, y->name);
+}
+
+/* --- public URIs -----------------------------------------------------------
+ */
+
+/* Bytes of "scheme:" or "scheme://" at the front (RFC 3986, section 3.1). */
+static size_t scheme_len(struct span uri)
+{
+	size_t n = span_find(uri, ':');
+
+	if (n == uri.len || n == 0)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = ascii_lower((unsigned char)uri.at[i]);
+		bool alpha = c >= 'a' && c <= 'z';
+
+		if (!alpha &&
+		    (i == 0 || c == '\0' || !strchr("0123456789+-.", c)))
+			return 0;
+	}
+	return span_starts(span_from(uri, n), SPAN("://")) ? n + 3 : n + 1;
+}
+
+void catalog_public_uri(struct span identifier, struct span uri,
+                        struct buf *out)
+{
+	size_t n = scheme_len(uri);
+
+	buf_add_span(out, span_first(uri, n));
+	buf_add_span(out, identifier);
+	buf_putc(out, '/');
+	buf_add_span(out, span_from(uri, n));
+}
+
+bool catalog_own_uri(struct span identifier, struct span uri, struct buf *out)
+{
+	size_t n = scheme_len(uri);
+	struct span rest = span_from(uri, n);
+
+	if (n == 0 || !span_starts(rest, identifier) ||
+	    rest.len == identifier.len || rest.at[identifier.len] != '/')
+		return false;
+	buf_add_span(out, span_first(uri, n));
+	buf_add_span(out, span_from(rest, identifier.len + 1));
+	return true;
+}
+
+/* --- from a backend's item to ours -----------------------------------------
+ */
+
+/* Does text match a pattern in which '*' stands for any bytes? */
+static bool glob(struct span pattern, struct span text)
+{
+	size_t p = 0, t = 0;
+	size_t star = SIZE_MAX, resume = 0;
+
+	while (t < text.len) {
+		if (p < pattern.len && pattern.at[p] == '*') {
+			star = p++;
+			resume = t;
+		} else if (p < pattern.len && pattern.at[p] == text.at[t]) {
+			p++;
+			t++;
+		} else if (star != SIZE_MAX) { /* let the star take one more */
+			p = star + 1;
+			t = ++resume;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern.len && pattern.at[p] == '*')
+		p++;
+	return p == pattern.len;
+}
+
+static void need_all(struct scope_set *set, const struct scope_set *more)
+{
+	for (size_t i = 0; i < ARRAY_LEN(set->bits); i++)
+		set->bits[i] |= more->bits[i];
+}
+
+static void need_by_rule(const struct build *b, struct item *tool)
+{
+	struct ref r = b->head->scope_rules;
+	const struct scope_rule *rules = (const void *)(b->base + r.off);
+
+	for (uint32_t i = 0; i < r.len; i++)
+		if (glob(config_text(b, rules[i].pattern), tool->name))
+			need_all(&tool->needs, &rules[i].needs);
+}
+
+/* The public name of an item; the empty span when there is no memory. */
+static struct span public_name(struct build *b, const struct source_list *from,
+                               struct span own)
+{
+	struct span id = config_text(b, from->backend->identifier);
+	struct buf made = { .max = TEXT_MAX };
+	struct span name;
+
+	if (!(from->backend->flags & BACKEND_NAMESPACE))
+		return own;
+	if (from->kind == LIST_TOOLS || from->kind == LIST_PROMPTS) {
+		buf_add_span(&made, id);
+		buf_putc(&made, '_');
+		buf_add_span(&made, own);
+	} else {
+		catalog_public_uri(id, own, &made);
+	}
+	if (buf_err(&made) < 0)
+		b->failed = true;
+	name = keep(b, buf_span(&made));
+	buf_free(&made);
+	return name;
+}
+
+/* What the other era's clients must not see (MCP changes 2025-11-25 to
+ * 2026-07-28): schemas of results that are no objects, and execution. */
+static void adapt(const struct source_list *from, const struct tooldef *def,
+                  struct item *item)
+{
+	struct span value = { NULL, 0 };
+
+	if (from->kind != LIST_TOOLS || from->view == from->era)
+		return;
+	if (from->era == VIEW_LEGACY)
+		value = def->execution;
+	else if (!tooldef_is_object_schema(def->output_schema))
+		value = def->output_schema;
+	if (!value.at)
+		return;
+	item->cut = tooldef_member(item->raw, value);
+	if (from->era == VIEW_MODERN)
+		item->flags &= ~ENTRY_OUTPUT;
+}
+
+static void keep_mirrors(struct build *b, struct item *item)
+{
+	const struct tooldef *def = &b->def;
+	size_t bytes = def->n_mirrors * sizeof(def->mirrors[0]);
+
+	if (def->n_mirrors == 0)
+		return;
+
+	void *mirrors = take(b, bytes);
+	if (!mirrors)
+		return;
+	memcpy(mirrors, def->mirrors, bytes);
+	item->mirrors = mirrors;
+	item->n_mirrors = (uint32_t)def->n_mirrors;
+	item->strings = keep(b, buf_span(&def->strings)).at;
+}
+
+static const char *check_name(const struct source_list *from, struct span own,
+                              struct span name)
+{
+	bool named = from->kind == LIST_TOOLS || from->kind == LIST_PROMPTS;
+
+	if (named && name.len > TOOL_NAME_MAX)
+		return "its name is too long with the backend's in front";
+	if (!named && (from->backend->flags & BACKEND_NAMESPACE) &&
+	    scheme_len(own) == 0)
+		return "its URI has no scheme to put the backend's name behind";
+	return NULL;
+}
+
+static void add_item(struct build *b, const struct source_list *from,
+                     struct span raw)
+{
+	struct items *list = &b->lists[from->view][from->kind];
+	struct tooldef *def = &b->def;
+	const char *why = tooldef_read(from->kind, from->era, raw, def);
+	struct item item = {
+		.raw = raw,
+		.needs = from->backend->needs,
+		.backend = from->index,
+		.order = 1,
+	};
+
+	if (why) {
+		left_out(b, from, span_first(def->key_raw, TOOL_NAME_MAX), why);
+		return;
+	}
+	item.upstream = keep(
+		b, span_of(def->strings.bytes + def->key.off, def->key.len));
+	item.name = public_name(b, from, item.upstream);
+	item.flags = def->flags;
+	if (!span_eq(item.name, item.upstream))
+		item.swap = def->key_raw;
+	why = check_name(from, item.upstream, item.name);
+	if (!why && list->n >= ENTRIES_MAX)
+		why = "there are too many";
+	if (why) {
+		left_out(b, from, item.upstream, why);
+		return;
+	}
+	adapt(from, def, &item);
+	if (from->kind == LIST_TOOLS)
+		need_by_rule(b, &item);
+	keep_mirrors(b, &item);
+
+	const struct item *taken = add(b, list, &item);
+	if (taken)
+		lost_name(b, from, &item, taken);
+	else if (from->kind == LIST_TOOLS && item.name.len > NAME_USUAL &&
+	         is_new_remark(SPAN(""), item.name, "long"))
+		log_warning("tool name is longer than many clients accept",
+		            LOG_SPAN("name", item.name),
+		            LOG_INT("bytes", item.name.len));
+}
+
+/* Items stand one after the other with a comma behind each: as an array, the
+ * last comma is its closing bracket. */
+static void add_list(struct build *b, const struct source_list *from,
+                     struct span items)
+{
+	struct scan_iter it;
+	struct span raw;
+	char *copy = items.len ? take(b, items.len + 1) : NULL;
+
+	if (!copy)
+		return;
+	copy[0] = '[';
+	memcpy(copy + 1, items.at, items.len);
+	copy[items.len] = ']';
+	scan_iter_init(&it, span_of(copy, items.len + 1));
+	while (!b->failed && scan_array_next(&it, &raw))
+		add_item(b, from, raw);
+}
+
+static void add_backend(struct build *b, enum view_era view, uint32_t index,
+                        const struct catalog_backend *known)
+{
+	const struct backend *all =
+		(const void *)(b->base + b->head->backends.off);
+	struct source_list from = {
+		.view = view,
+		.era = known->eras[view].known ? view : VIEWS - 1 - view,
+		.index = index,
+		.backend = &all[index],
+	};
+	const struct catalog_era *era = &known->eras[from.era];
+
+	if (!era->known)
+		return;
+	b->abilities[view] |= era->abilities;
+	for (from.kind = 0; from.kind < LIST_KINDS; from.kind++)
+		add_list(b, &from, buf_span(&era->items[from.kind]));
+}
+
+static void add_own(struct build *b, enum view_era view)
+{
+	struct items *list = &b->lists[view][LIST_TOOLS];
+
+	for (uint32_t i = 0; i < OWN_TOOLS; i++) {
+		struct item item = {
+			.raw = tooldef_own(i),
+			.backend = i,
+		};
+		const char *why = tooldef_read(LIST_TOOLS, VIEW_MODERN,
+		                               item.raw, &b->def);
+
+		assert(!why);
+		(void)why;
+		item.flags = b->def.flags | ENTRY_OWN;
+		item.name =
+			keep(b, span_of(b->def.strings.bytes, b->def.key.len));
+		need_by_rule(b, &item);
+		add(b, list, &item);
+	}
+}
+
+static void gather(struct build *b, struct catalog_backend *const known[])
+{
+	for (enum view_era view = 0; view < VIEWS; view++) {
+		b->abilities[view] = ABILITY_TOOLS;
+		add_own(b, view);
+		for (uint32_t i = 0; i < b->head->backends.len; i++)
+			if (known[i])
+				add_backend(b, view, i, known[i]);
+
+		struct items *tools = &b->lists[view][LIST_TOOLS];
+		for (size_t i = 0; i < tools->n; i++)
+			tools->at[i].metric =
+				board_tool_row(b->board, tools->at[i].name);
+		for (int kind = 0; kind < LIST_KINDS; kind++) {
+			struct items *list = &b->lists[view][kind];
+
+			if (list->n)
+				qsort(list->at, list->n, sizeof(*list->at),
+				      by_order_and_name);
+			if (list->n && !rehash(list, list->n))
+				b->failed = true;
+		}
+	}
+}
+
+/* --- into the snapshot -----------------------------------------------------
+ */
+
+/* The item as clients see it: cut and swap are apart from each other. */
+static void put_json(const struct item *item, struct buf *out)
+{
+	struct span first = item->cut, second = item->swap;
+	const char *from = item->raw.at;
+	const char *end = item->raw.at + item->raw.len;
+
+	if (first.at && second.at && second.at < first.at) {
+		first = item->swap;
+		second = item->cut;
+	}
+	for (int i = 0; i < 2; i++) {
+		struct span edit = i ? second : first;
+
+		if (!edit.at)
+			continue;
+		buf_add(out, from, (size_t)(edit.at - from));
+		if (edit.at == item->swap.at)
+			buf_add_json(out, item->name);
+		from = edit.at + edit.len;
+	}
+	buf_add(out, from, (size_t)(end - from));
+}
+
+static struct ref put_mirrors(struct builder *out, const struct item *item)
+{
+	struct mirror mirrors[TOOLDEF_MIRRORS_MAX];
+
+	if (item->n_mirrors == 0)
+		return (struct ref){ 0, 0 };
+	for (uint32_t i = 0; i < item->n_mirrors; i++) {
+		const struct tooldef_mirror *m = &item->mirrors[i];
+
+		mirrors[i] = (struct mirror){
+			.field = builder_text(
+				out, span_of(item->strings + m->field.off,
+			                     m->field.len)),
+			.path = builder_text(
+				out, span_of(item->strings + m->path.off,
+			                     m->path.len)),
+			.type = m->type,
+		};
+	}
+	return builder_array(out, mirrors, item->n_mirrors, sizeof(*mirrors));
+}
+
+static struct entry put_entry(struct builder *out, const struct item *item,
+                              struct ref items)
+{
+	return (struct entry){
+		.name = builder_text(out, item->name),
+		.upstream = item->upstream.at
+		                    ? builder_text(out, item->upstream)
+		                    : (struct ref){ 0, 0 },
+		.json = { items.off + item->json.off, item->json.len },
+		.mirrors = put_mirrors(out, item),
+		.needs = item->needs,
+		.backend = item->backend,
+		.flags = item->flags,
+		.metric = item->metric,
+		.order = item->order,
+	};
+}
+
+static int put_list(struct builder *out, struct items *list, struct list *to)
+{
+	struct buf json = { .max = LAYOUT_MAX };
+	struct entry *entries = calloc(list->n + 1, sizeof(*entries));
+	bool same_needs = true;
+	int err;
+
+	if (!entries)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->n; i++) {
+		struct item *item = &list->at[i];
+
+		item->json.off = (uint32_t)json.len;
+		put_json(item, &json);
+		item->json.len = (uint32_t)json.len - item->json.off;
+		buf_putc(&json, ',');
+	}
+	err = buf_err(&json);
+	to->items = builder_text(out, buf_span(&json));
+	buf_free(&json);
+	for (size_t i = 0; i < list->n; i++) {
+		entries[i] = put_entry(out, &list->at[i], to->items);
+		same_needs &= scope_set_empty(&entries[i].needs);
+	}
+	to->entries = builder_array(out, entries, list->n, sizeof(*entries));
+	if (list->n)
+		to->table = builder_array(out, list->table, list->places,
+		                          sizeof(*list->table));
+	to->same_needs = same_needs;
+	free(entries);
+	return err;
+}
+
+/* Equal in what is seen and in what is done. */
+static bool same_item(const struct item *a, const struct item *b)
+{
+	struct buf x = { .max = LAYOUT_MAX }, y = { .max = LAYOUT_MAX };
+	bool same = a->backend == b->backend && a->flags == b->flags &&
+	            a->n_mirrors == 0 && b->n_mirrors == 0 &&
+	            span_eq(a->name, b->name) &&
+	            span_eq(a->upstream, b->upstream);
+
+	if (same && (a->cut.at || b->cut.at || !span_eq(a->raw, b->raw))) {
+		put_json(a, &x);
+		put_json(b, &y);
+		same = span_eq(buf_span(&x), buf_span(&y));
+		buf_free(&x);
+		buf_free(&y);
+	}
+	return same;
+}
+
+static bool same_list(const struct items *a, const struct items *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!same_item(&a->at[i], &b->at[i]))
+			return false;
+	return true;
+}
+
+static int put_views(struct builder *out, struct build *b)
+{
+	struct view views[VIEWS] = { 0 };
+	int err = 0;
+
+	for (int kind = 0; kind < LIST_KINDS && err == 0; kind++) {
+		struct items *legacy = &b->lists[VIEW_LEGACY][kind];
+		struct items *modern = &b->lists[VIEW_MODERN][kind];
+
+		err = put_list(out, legacy, &views[VIEW_LEGACY].lists[kind]);
+		if (err == 0 && same_list(legacy, modern))
+			views[VIEW_MODERN].lists[kind] =
+				views[VIEW_LEGACY].lists[kind];
+		else if (err == 0)
+			err = put_list(out, modern,
+			               &views[VIEW_MODERN].lists[kind]);
+	}
+	for (int view = 0; view < VIEWS; view++)
+		views[view].abilities = b->abilities[view];
+
+	struct ref r = builder_array(out, views, VIEWS, sizeof(*views));
+	struct header *head = builder_header(out);
+	if (head)
+		head->views = r;
+	return err == -ENOMEM ? err : 0;
+}
+
+static int put_origins(struct builder *out, uint32_t n,
+                       struct catalog_backend *const known[])
+{
+	struct origin *origins = calloc(n + 1u, sizeof(*origins));
+
+	if (!origins)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!known[i])
+			continue;
+		origins[i] = known[i]->origin;
+		origins[i].legacy_version = (struct ref){ 0, 0 };
+		if (known[i]->legacy_version[0])
+			origins[i].legacy_version = builder_text(
+				out, span_str(known[i]->legacy_version));
+	}
+
+	struct ref r = builder_array(out, origins, n, sizeof(*origins));
+	struct header *head = builder_header(out);
+	if (head)
+		head->origins = r;
+	free(origins);
+	return 0;
+}
+
+int catalog_build(struct builder *out, struct board *board,
+                  struct catalog_backend *const known[])
+{
+	struct build *b = calloc(1, sizeof(*b));
+	const struct header *head = builder_header(out);
+	int err = -ENOMEM;
+
+	if (!b || !head)
+		goto done;
+	*b = (struct build){ .board = board,
+		             .base = (const void *)head,
+		             .head = head };
+	now.n = 0;
+	gather(b, known);
+	before = now;
+	if (b->failed)
+		goto done;
+	err = put_origins(out, head->backends.len, known);
+	if (err == 0)
+		err = put_views(out, b);
+done:
+	if (b)
+		give_back(b);
+	free(b);
+	return err;
+}
