@@ -31,6 +31,7 @@ struct field {
 	size_t at;              /* offset of the ref in its structure */
 	const struct shape *of; /* of the elements; NULL: a string */
 	uint32_t min, max;      /* elements */
+	bool part;              /* of another string: no NUL behind it */
 };
 
 struct shape {
@@ -44,6 +45,10 @@ struct shape {
 #define TEXT(s, member)                                      \
 	{                                                    \
 		.at = offsetof(struct s, member), .of = NULL \
+	}
+#define PART(s, member)                                                    \
+	{                                                                  \
+		.at = offsetof(struct s, member), .of = NULL, .part = true \
 	}
 #define ARRAY(s, member, shape, least, most)                      \
 	{                                                         \
@@ -174,7 +179,7 @@ static bool sound_entry(const struct walk *w, const void *element)
 static const struct field entry_fields[] = {
 	TEXT(entry, name),
 	TEXT(entry, upstream),
-	TEXT(entry, json),
+	PART(entry, json),
 	ARRAY(entry, mirrors, mirror_shape, 0, MIRRORS_MAX),
 };
 static const struct shape entry_shape = {
@@ -275,10 +280,13 @@ static bool inside(const struct walk *w, struct ref r, uint64_t bytes)
 	return r.off >= sizeof(struct header) && r.off + bytes <= w->end;
 }
 
-static bool text_ok(const struct walk *w, struct ref r)
+static bool text_ok(const struct walk *w, const struct field *field,
+                    struct ref r)
 {
 	if (r.off == 0)
 		return r.len == 0;
+	if (field->part)
+		return inside(w, r, r.len);
 	return inside(w, r, (uint64_t)r.len + 1) &&
 	       w->snap->base[(size_t)r.off + r.len] == '\0';
 }
@@ -312,7 +320,7 @@ static bool struct_ok(const struct walk *w, const struct shape *shape,
 		struct ref r;
 
 		memcpy(&r, (const char *)at + field->at, sizeof(r));
-		if (!(field->of ? array_ok(w, field, r) : text_ok(w, r)))
+		if (!(field->of ? array_ok(w, field, r) : text_ok(w, field, r)))
 			return false;
 	}
 	return !shape->sound || shape->sound(w, at);

@@ -59,12 +59,14 @@ static struct list tool_list(struct builder *b)
 
 	memset(entries, 0, sizeof(entries));
 	mirror.field = builder_text(b, SPAN("Size"));
+	list.items = builder_text(b, SPAN("{},{},{},{},{},"));
 	for (uint32_t i = 0; i < TOOLS; i++) {
 		struct span name = span_str(tool_names[i]);
 		uint32_t at = snapshot_hash(name);
 
 		entries[i].name = builder_text(b, name);
-		entries[i].json = builder_text(b, SPAN("{}"));
+		/* A part of items, with the comma behind it. */
+		entries[i].json = (struct ref){ list.items.off + 3 * i, 2 };
 		entries[i].mirrors =
 			builder_array(b, &mirror, 1, sizeof(mirror));
 		entries[i].backend = i % 2;
@@ -74,7 +76,6 @@ static struct list tool_list(struct builder *b)
 	}
 	list.entries = builder_array(b, entries, TOOLS, sizeof(entries[0]));
 	list.table = builder_array(b, table, PLACES, sizeof(table[0]));
-	list.items = builder_text(b, SPAN("{},{},{},{},{},"));
 	return list;
 }
 
@@ -243,6 +244,7 @@ DAMAGE(items, tools_of(b)->items.len += 100000)
 DAMAGE(backend, entries_of(b)[2].backend = 2)
 DAMAGE(own, entries_of(b)[2].backend = 999; entries_of(b)[2].flags = ENTRY_OWN)
 DAMAGE(metric, entries_of(b)[2].metric = 16384)
+DAMAGE(json_far, entries_of(b)[1].json.len = 0xfffffff0)
 DAMAGE(name_far, entries_of(b)[4].name.off = 0xfffffff0)
 DAMAGE(mirrors, entries_of(b)[0].mirrors.len = 2000)
 DAMAGE(mirror_type,
@@ -282,6 +284,7 @@ static const struct damage damages[] = {
 	{ "no such backend", backend, -EBADMSG },
 	{ "no such own tool", own, -EBADMSG },
 	{ "no such metric", metric, -EBADMSG },
+	{ "an item's JSON outside", json_far, -EBADMSG },
 	{ "a name outside", name_far, -EBADMSG },
 	{ "mirrors outside", mirrors, -EBADMSG },
 	{ "a mirror's type", mirror_type, -EBADMSG },
