@@ -389,6 +389,8 @@ struct codings {
 
 static bool add_codings(struct codings *codings, struct span list)
 {
+	if (list.len && list.at[list.len - 1] == ',')
+		return false;
 	do {
 		struct span item = next_item(&list, ',');
 		struct reader r = {
