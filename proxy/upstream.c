@@ -21,6 +21,7 @@
 #define TRIES_MAX   2     /* times one request is written at most */
 #define STALE_MS    1000  /* idle longer than this is looked at before use */
 #define MARGIN_MS   1000  /* before the backend's own keep-alive ends */
+#define REST_MS     2000  /* for the rest of an answer nobody needs */
 #define LINES       9
 
 static const struct h1_limits limits = {
@@ -705,6 +706,55 @@ void exchange_cancel(struct exchange *x)
 	}
 }
 
+static void ignore_head(struct exchange *x, const struct exchange_head *head)
+{
+	(void)x;
+	(void)head;
+}
+
+static void ignore_body(struct exchange *x, struct span bytes)
+{
+	(void)x;
+	(void)bytes;
+}
+
+static void free_rest(struct exchange *x, enum exchange_end why,
+                      const char *detail)
+{
+	(void)why;
+	(void)detail;
+	snapshot_unref((struct snapshot *)(uintptr_t)x->snap);
+	free(x);
+}
+
+/* Reads the rest of an answer that nobody needs. */
+static const struct exchange_ops ignoring = {
+	.head = ignore_head,
+	.body = ignore_body,
+	.end = free_rest,
+};
+
+void exchange_detach(struct exchange *x)
+{
+	struct exchange *rest =
+		x->link && x->state == ANSWERING ? malloc(sizeof(*rest)) : NULL;
+
+	if (!rest) {
+		exchange_cancel(x);
+		return;
+	}
+	loop_timer_stop(x->up->loop, &x->timer);
+	*rest = *x;
+	rest->ops = &ignoring;
+	rest->paused = false;
+	rest->link->x = rest;
+	rest->snap = snapshot_ref((struct snapshot *)(uintptr_t)x->snap);
+	loop_set(x->up->loop, &rest->link->src, EPOLLIN | EPOLLRDHUP);
+	loop_timer(x->up->loop, &rest->timer, REST_MS, on_timer);
+	x->link = NULL;
+	x->state = IDLE;
+}
+
 void exchange_pause(struct exchange *x)
 {
 	x->paused = true;
@@ -824,8 +874,9 @@ static void deliver(struct link *l, struct span in)
 		}
 		if (piece.len)
 			x->ops->body(x, piece);
-		if (l->x != x)
+		if (l->x != x && l->x == NULL)
 			return; /* cancelled */
+		x = l->x;       /* or detached */
 		if ((l->framing == H1_BODY_LENGTH && l->left == 0) ||
 		    (l->framing == H1_BODY_CHUNKED &&
 		     l->chunked.state == CHUNK_DONE)) {
@@ -863,7 +914,7 @@ static void answer(struct link *l, struct span rest)
 	if (r->status < 500)
 		board_breaker_ok(&l->up->board->backends[b->slot]);
 	x->ops->head(x, &head);
-	if (l->x != x)
+	if (!l->x)
 		return;
 	if (l->framing == H1_BODY_NONE) {
 		complete(l, rest.len > 0);

@@ -103,6 +103,13 @@ void exchange_start(struct upstream *up, struct exchange *x);
  */
 void exchange_cancel(struct exchange *x);
 
+/*
+ * The owner has what it wanted: no callback comes any more, and x may be
+ * reused. What is left of the answer is read and thrown away, for a moment,
+ * so that the connection can serve again.
+ */
+void exchange_detach(struct exchange *x);
+
 /* Stop and go on reading the body (back-pressure). */
 void exchange_pause(struct exchange *x);
 void exchange_resume(struct exchange *x);

@@ -1,0 +1,723 @@
+#include "proxy/call.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/log.h"
+#include "lib/version.h"
+#include "proxy/catalog.h"
+#include "proxy/relay.h"
+
+#define KEEP_BYTES 16384 /* of a buffer between two requests */
+#define META       "io.modelcontextprotocol/"
+
+/* ---- where to ---- */
+
+/*
+ * Does uri fit an RFC 6570 template? Each {expression} stands for at least one
+ * byte without a slash; {+x} and {/x*} for any bytes.
+ */
+static bool template_fits(struct span t, struct span uri)
+{
+	while (t.len) {
+		if (*t.at != '{') {
+			if (uri.len == 0 || *uri.at != *t.at)
+				return false;
+			t = span_from(t, 1);
+			uri = span_from(uri, 1);
+			continue;
+		}
+		size_t close = span_find(t, '}');
+		if (close == t.len)
+			return false;
+
+		bool any = t.at[1] == '+' || t.at[1] == '/' || t.at[1] == '#' ||
+		           t.at[1] == '?' || t.at[1] == '&';
+		t = span_from(t, close + 1);
+		/* As long as it can be, then shorter: the rest decides. */
+		size_t most = any ? uri.len : span_find(uri, '/');
+		for (size_t n = most + 1; n-- > (any ? 0u : 1u);)
+			if (template_fits(t, span_from(uri, n)))
+				return true;
+		return false;
+	}
+	return uri.len == 0;
+}
+
+static const struct entry *find_template(const struct snapshot *snap,
+                                         const struct list *list,
+                                         struct span uri)
+{
+	const struct entry *e = snapshot_array(snap, list->entries);
+
+	for (uint32_t i = 0; i < list->entries.len; i++)
+		if (template_fits(snapshot_text(snap, e[i].name), uri))
+			return &e[i];
+	return NULL;
+}
+
+static void set_name(struct route *route, struct span name)
+{
+	route->name_len = MIN(name.len, sizeof(route->name));
+	memcpy(route->name, name.at, route->name_len);
+}
+
+/* The backend's own URI for one that a template or a prefix matched. */
+static bool set_own_uri(const struct snapshot *snap, struct route *route,
+                        struct span uri)
+{
+	const struct backend *b = snapshot_backend(snap, route->backend);
+	struct buf own = { .max = sizeof(route->name) };
+
+	if (!(b->flags & BACKEND_NAMESPACE)) {
+		set_name(route, uri);
+		return true;
+	}
+	bool good = catalog_own_uri(snapshot_text(snap, b->identifier), uri,
+	                            &own) &&
+	            buf_err(&own) == 0;
+	if (good)
+		set_name(route, buf_span(&own));
+	buf_free(&own);
+	return good;
+}
+
+/* A URI that no list names, but whose prefix says whose it is. */
+static bool find_prefix(const struct snapshot *snap, struct route *route,
+                        struct span uri)
+{
+	for (uint32_t i = 0; i < snap->head->backends.len; i++) {
+		const struct backend *b = snapshot_backend(snap, i);
+
+		route->backend = i;
+		if ((b->flags & BACKEND_NAMESPACE) &&
+		    (snapshot_origin(snap, i)->abilities & ABILITY_RESOURCES) &&
+		    set_own_uri(snap, route, uri))
+			return true;
+	}
+	return false;
+}
+
+/* The era to speak to a backend: the client's, when the backend has it. */
+static bool choose_era(const struct snapshot *snap, enum view_era client,
+                       struct route *route)
+{
+	uint32_t eras = snapshot_origin(snap, route->backend)->eras;
+	uint32_t same = client == VIEW_MODERN ? ERA_MODERN : ERA_LEGACY;
+
+	if (eras & same)
+		route->server = client;
+	else if (eras)
+		route->server =
+			client == VIEW_MODERN ? VIEW_LEGACY : VIEW_MODERN;
+	else
+		return false;
+	return true;
+}
+
+static bool unknown(const struct message *msg, const struct route *route,
+                    struct problem *why)
+{
+	static const char *const things[LIST_KINDS + 1] = {
+		[LIST_TOOLS] = "tool",
+		[LIST_PROMPTS] = "prompt",
+		[LIST_RESOURCES] = "resource",
+	};
+	struct buf shown = { .max = sizeof(why->text) };
+	struct span name = span_of(route->public_name, route->public_len);
+	bool resource = msg->method->kind == LIST_RESOURCES;
+
+	buf_add_json(&shown, span_first(name, 120));
+	problem_set(why, 200, RPC_INVALID_PARAMS, "Unknown %s: %.*s",
+	            things[msg->method->kind] ? things[msg->method->kind]
+	                                      : "name",
+	            SPAN_ARG(buf_span(&shown)));
+	if (resource && buf_err(&shown) == 0) {
+		struct buf data = { .max = sizeof(why->data) };
+
+		buf_puts(&data, "{\"uri\":");
+		buf_add_json(&data, name);
+		buf_puts(&data, "}");
+		if (buf_err(&data) == 0)
+			snprintf(why->data, sizeof(why->data), "%.*s",
+			         SPAN_ARG(buf_span(&data)));
+		buf_free(&data);
+	}
+	buf_free(&shown);
+	return false;
+}
+
+static bool bad_params(struct problem *why, const char *text)
+{
+	problem_set(why, 200, RPC_INVALID_PARAMS, "%s", text);
+	return false;
+}
+
+static bool route_uri(const struct snapshot *snap, const struct view *view,
+                      struct route *route)
+{
+	struct span uri = span_of(route->public_name, route->public_len);
+	const struct entry *e =
+		snapshot_find(snap, &view->lists[LIST_RESOURCES], uri);
+
+	if (e) {
+		route->entry = e;
+		route->backend = e->backend;
+		set_name(route, snapshot_text(snap, e->upstream));
+		return true;
+	}
+	e = find_template(snap, &view->lists[LIST_TEMPLATES], uri);
+	if (e) {
+		route->entry = e;
+		route->backend = e->backend;
+		return set_own_uri(snap, route, uri);
+	}
+	return find_prefix(snap, route, uri);
+}
+
+/* The raw string that says where a completion goes, and its kind. */
+static bool read_ref(const struct message *msg, struct span *raw,
+                     bool *is_prompt, struct problem *why)
+{
+	struct span type = scan_get(msg->ref, SPAN("type"));
+
+	*is_prompt = scan_string_eq(type, SPAN("ref/prompt"));
+	if (!*is_prompt && !scan_string_eq(type, SPAN("ref/resource")))
+		return bad_params(why, "params.ref.type must be ref/prompt or "
+		                       "ref/resource");
+	*raw = scan_get(msg->ref, *is_prompt ? SPAN("name") : SPAN("uri"));
+	return true;
+}
+
+bool call_route(const struct snapshot *snap, const struct message *msg,
+                struct route *route, struct problem *why)
+{
+	const struct view *view = snapshot_view(snap, msg->era);
+	struct span raw = msg->name;
+	bool by_uri = msg->method->work == WORK_BY_URI;
+	bool found;
+	int n;
+
+	route->entry = NULL;
+	route->own = false;
+	if (msg->method->work == WORK_BY_REF) {
+		bool is_prompt;
+
+		if (!read_ref(msg, &raw, &is_prompt, why))
+			return false;
+		by_uri = !is_prompt;
+	}
+	if (scan_type(raw) != SCAN_STRING)
+		return bad_params(why, by_uri ? "params.uri must be a string"
+		                              : "params.name must be a string");
+	n = scan_string(raw, route->public_name, sizeof(route->public_name));
+	if (n < 0) {
+		route->public_len = 0;
+		return bad_params(why, "The name is too long");
+	}
+	route->public_len = (size_t)n;
+	if (by_uri) {
+		found = route_uri(snap, view, route);
+	} else {
+		const struct entry *e = snapshot_find(
+			snap, &view->lists[msg->method->kind],
+			span_of(route->public_name, route->public_len));
+
+		route->entry = e;
+		found = e != NULL;
+		if (e && (e->flags & ENTRY_OWN)) {
+			route->own = true;
+			return true;
+		}
+		if (e) {
+			route->backend = e->backend;
+			set_name(route, snapshot_text(snap, e->upstream));
+		}
+	}
+	/* A template is looked up by its own text as well. */
+	if (!found && msg->method->work == WORK_BY_REF && by_uri) {
+		const struct entry *e = snapshot_find(
+			snap, &view->lists[LIST_TEMPLATES],
+			span_of(route->public_name, route->public_len));
+
+		if (e) {
+			route->entry = e;
+			route->backend = e->backend;
+			set_name(route, snapshot_text(snap, e->upstream));
+			found = true;
+		}
+	}
+	if (!found)
+		return unknown(msg, route, why);
+	if (!choose_era(snap, msg->era, route)) {
+		problem_set(
+			why, 200, RPC_INTERNAL,
+			"Backend %.*s has not answered yet",
+			SPAN_ARG(snapshot_text(
+				snap,
+				snapshot_backend(snap, route->backend)->name)));
+		return false;
+	}
+	return true;
+}
+
+/* ---- arguments that travel in the head too ---- */
+
+static struct span mirror_value(const struct snapshot *snap,
+                                const struct mirror *m, struct span arguments)
+{
+	struct span path = snapshot_text(snap, m->path);
+	struct span value = arguments;
+
+	while (path.len) {
+		size_t n = span_find(path, '\0');
+
+		if (scan_type(value) != SCAN_OBJECT)
+			return span_of(NULL, 0);
+		value = scan_get(value, span_first(path, n));
+		path = span_from(path, n + 1);
+	}
+	return scan_type(value) == SCAN_NULL ? span_of(NULL, 0) : value;
+}
+
+static const struct mirror *mirrors(const struct snapshot *snap,
+                                    const struct entry *e, uint32_t *n)
+{
+	*n = e ? e->mirrors.len : 0;
+	return e ? snapshot_array(snap, e->mirrors) : NULL;
+}
+
+/* Integers compare as numbers: 42.0 in the head equals 42 in the body. */
+static bool same_integer(struct span head, struct span body)
+{
+	size_t dot = span_find(head, '.');
+	struct span zeros = span_from(head, dot + 1);
+
+	if (dot < head.len && zeros.len == 0)
+		return false;
+	for (size_t i = 0; i < zeros.len; i++)
+		if (zeros.at[i] != '0')
+			return false;
+	return span_eq(span_first(head, dot), body);
+}
+
+static bool same_value(const struct mirror *m, struct span head,
+                       struct span body)
+{
+	if (m->type == MIRROR_STRING)
+		return scan_string_eq(body, head);
+	if (m->type == MIRROR_INTEGER)
+		return same_integer(head, body);
+	return span_eq(head, body);
+}
+
+static bool check_mirror(const struct snapshot *snap, const struct mirror *m,
+                         const struct h1_head *head, struct span arguments,
+                         struct problem *why)
+{
+	static const struct span prefix = { "mcp-param-", 10 };
+	struct span name = snapshot_text(snap, m->field);
+	struct span body = mirror_value(snap, m, arguments);
+	struct span value = { NULL, 0 };
+	char room[MESSAGE_URI_MAX];
+	unsigned seen = 0;
+
+	for (size_t i = 0; i < head->n_fields; i++) {
+		struct span f = head->fields[i].name;
+
+		if (f.len == prefix.len + name.len &&
+		    span_eq_nocase(span_first(f, prefix.len), prefix) &&
+		    span_eq_nocase(span_from(f, prefix.len), name)) {
+			value = head->fields[i].value;
+			seen++;
+		}
+	}
+	if (seen == 0 && !body.at)
+		return true;
+	if (seen == 1 && body.at && value.len <= sizeof(room) &&
+	    message_unsentinel(value, room, &value) &&
+	    same_value(m, value, body))
+		return true;
+	problem_set(why, 400, RPC_HEADER_MISMATCH,
+	            "Header mismatch: Mcp-Param-%.*s must repeat the argument "
+	            "it mirrors, once, and be absent when that is",
+	            SPAN_ARG(span_first(name, 64)));
+	return false;
+}
+
+bool call_check_params(const struct snapshot *snap, const struct entry *entry,
+                       const struct h1_head *head, struct span arguments,
+                       struct problem *why)
+{
+	uint32_t n;
+	const struct mirror *m = mirrors(snap, entry, &n);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!check_mirror(snap, &m[i], head, arguments, why))
+			return false;
+	return true;
+}
+
+static void add_mirrors(const struct call *c, struct span arguments,
+                        struct buf *out)
+{
+	uint32_t n;
+	const struct mirror *m = mirrors(c->snap, c->entry, &n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct span body = mirror_value(c->snap, &m[i], arguments);
+		char room[MESSAGE_URI_MAX];
+		int len = 0;
+
+		if (!body.at)
+			continue;
+		buf_puts(out, "Mcp-Param-");
+		buf_add_span(out, snapshot_text(c->snap, m[i].field));
+		buf_puts(out, ": ");
+		if (scan_type(body) == SCAN_STRING)
+			len = scan_string(body, room, sizeof(room));
+		if (len > 0)
+			message_sentinel(span_of(room, (size_t)len), out);
+		else if (scan_type(body) != SCAN_STRING)
+			message_sentinel(body, out);
+		buf_puts(out, "\r\n");
+	}
+}
+
+/* ---- writing the message anew ---- */
+
+static bool key_is(struct span key_raw, struct span plain)
+{
+	return key_raw.len == plain.len + 2 &&
+	       memcmp(key_raw.at + 1, plain.at, plain.len) == 0;
+}
+
+/* Members of an object, except those that are named in skip. */
+static void add_members(struct buf *out, struct span object, bool *first,
+                        const struct span skip[], size_t n_skip)
+{
+	struct scan_iter it;
+	struct span key, value;
+
+	scan_iter_init(&it, object);
+	while (scan_object_next(&it, &key, &value)) {
+		bool leave = false;
+
+		for (size_t i = 0; i < n_skip; i++)
+			leave = leave || key_is(key, skip[i]);
+		if (leave)
+			continue;
+		if (!*first)
+			buf_putc(out, ',');
+		*first = false;
+		buf_add_span(out, key);
+		buf_putc(out, ':');
+		buf_add_span(out, value);
+	}
+}
+
+/* Keys of _meta that belong to the hop, and our progress token. */
+static const struct span hop_keys[] = {
+	{ META "protocolVersion", sizeof(META "protocolVersion") - 1 },
+	{ META "clientInfo", sizeof(META "clientInfo") - 1 },
+	{ META "clientCapabilities", sizeof(META "clientCapabilities") - 1 },
+	{ META "logLevel", sizeof(META "logLevel") - 1 },
+	{ "progressToken", 13 },
+};
+
+/*
+ * What the client can do through this gateway. Extensions need identifiers of
+ * theirs mapped, so none is declared to the backend.
+ */
+static void add_capabilities(struct buf *out, const struct message *msg)
+{
+	static const struct span skip[] = { { "extensions", 10 } };
+	bool first = true;
+
+	buf_putc(out, '{');
+	if (msg->era == VIEW_MODERN)
+		add_members(out, msg->capabilities, &first, skip,
+		            ARRAY_LEN(skip));
+	buf_putc(out, '}');
+}
+
+static void add_modern_meta(struct call *c, const struct message *msg,
+                            struct buf *out)
+{
+	struct span info = scan_get(msg->meta, hop_keys[1]);
+
+	buf_puts(out, "\"" META "protocolVersion\":\"" MESSAGE_MODERN
+	              "\",\"" META "clientInfo\":");
+	if (msg->era == VIEW_MODERN && scan_type(info) == SCAN_OBJECT)
+		buf_add_span(out, info);
+	else
+		buf_puts(out, "{\"name\":\"oci-mcp-gateway\",\"version\":"
+		              "\"" VERSION "\"}");
+	buf_puts(out, ",\"" META "clientCapabilities\":");
+	add_capabilities(out, msg);
+	if (msg->era == VIEW_MODERN && msg->log_level.at) {
+		buf_puts(out, ",\"" META "logLevel\":");
+		buf_add_span(out, msg->log_level);
+	} else if (msg->era == VIEW_LEGACY) {
+		buf_puts(out, ",\"" META "logLevel\":\"info\"");
+	}
+	(void)c;
+}
+
+static void add_meta(struct call *c, const struct message *msg, struct buf *out)
+{
+	bool first = c->server != VIEW_MODERN;
+
+	buf_puts(out, "\"_meta\":{");
+	if (c->server == VIEW_MODERN)
+		add_modern_meta(c, msg, out);
+	if (c->has_token) {
+		buf_addf(out, "%s\"progressToken\":%llu", first ? "" : ",",
+		         (unsigned long long)c->id);
+		first = false;
+	}
+	if (msg->meta.len)
+		add_members(out, msg->meta, &first, hop_keys,
+		            ARRAY_LEN(hop_keys));
+	buf_putc(out, '}');
+}
+
+static void add_ref(const struct message *msg, const struct route *route,
+                    struct buf *out)
+{
+	static const struct span skip[] = {
+		{ "type", 4 },
+		{ "name", 4 },
+		{ "uri", 3 },
+	};
+	bool prompt = scan_string_eq(scan_get(msg->ref, SPAN("type")),
+	                             SPAN("ref/prompt"));
+	bool first = false;
+
+	buf_addf(out, "\"ref\":{\"type\":\"%s\",\"%s\":",
+	         prompt ? "ref/prompt" : "ref/resource",
+	         prompt ? "name" : "uri");
+	buf_add_json(out, span_of(route->name, route->name_len));
+	add_members(out, msg->ref, &first, skip, ARRAY_LEN(skip));
+	buf_putc(out, '}');
+}
+
+static void compose(struct call *c, const struct message *msg,
+                    const struct route *route)
+{
+	static const struct span skip[] = {
+		{ "_meta", 5 },
+		{ "name", 4 },
+		{ "uri", 3 },
+		{ "ref", 3 },
+	};
+	struct buf *out = &c->body;
+	bool first = false;
+	/* name and uri are members like any other where they do not route */
+	enum method_work work = msg->method->work;
+
+	buf_addf(out, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"",
+	         (unsigned long long)c->id);
+	buf_add_span(out, msg->method->name);
+	buf_puts(out, "\",\"params\":{");
+	if (work == WORK_BY_REF) {
+		add_ref(msg, route, out);
+	} else {
+		buf_puts(out, work == WORK_BY_URI ? "\"uri\":" : "\"name\":");
+		buf_add_json(out, span_of(route->name, route->name_len));
+	}
+	if (msg->params.len)
+		add_members(out, msg->params, &first, skip, ARRAY_LEN(skip));
+	if (c->server == VIEW_MODERN || c->has_token || msg->meta.len) {
+		buf_putc(out, ',');
+		add_meta(c, msg, out);
+	}
+	buf_puts(out, "}}");
+}
+
+/* Fields that name the target, for modern backends. */
+static void add_fields(struct call *c, const struct message *msg,
+                       const struct route *route)
+{
+	struct buf *out = &c->fields;
+
+	buf_puts(out,
+	         "MCP-Protocol-Version: " MESSAGE_MODERN "\r\nMcp-Method: ");
+	buf_add_span(out, msg->method->name);
+	buf_puts(out, "\r\n");
+	if (msg->method->work == WORK_BY_REF)
+		return;
+	buf_puts(out, "Mcp-Name: ");
+	message_sentinel(span_of(route->name, route->name_len), out);
+	buf_puts(out, "\r\n");
+	add_mirrors(c, msg->arguments, out);
+}
+
+static void add_trace(struct buf *out, const struct h1_head *head)
+{
+	static const enum h1_known slots[] = { H1_TRACEPARENT, H1_TRACESTATE };
+
+	for (size_t i = 0; i < ARRAY_LEN(slots); i++) {
+		struct span value = h1_value(head, slots[i]);
+
+		if (head->seen[slots[i]] != 1 || value.len > 512)
+			continue;
+		buf_add_span(out, h1_name(slots[i]));
+		buf_puts(out, ": ");
+		buf_add_span(out, value);
+		buf_puts(out, "\r\n");
+	}
+}
+
+/* May the backend execute it twice without harm? */
+static bool repeatable(const struct message *msg, const struct entry *e)
+{
+	if (msg->method->id != METHOD_TOOLS_CALL)
+		return true;
+	return e && (e->flags & (ENTRY_READ_ONLY | ENTRY_IDEMPOTENT));
+}
+
+static void on_session(struct session_wait *w, const char *error)
+{
+	struct call *c = CONTAINER_OF(w, struct call, wait);
+
+	if (error)
+		relay_fail(c, OUTCOME_UNAVAILABLE, "no session: %s", error);
+	else
+		call_send(c);
+}
+
+void call_send(struct call *c)
+{
+	c->form = FORM_UNKNOWN;
+	c->status = 0;
+	if (c->server == VIEW_LEGACY) {
+		c->wait.done = on_session;
+		if (!session_want(c->proxy->sessions, c->snap, c->backend,
+		                  &c->wait))
+			return;
+		c->session =
+			session_number(c->proxy->sessions, c->snap, c->backend);
+		/* A retry drops the fields of the session before. */
+		c->fields.len = c->own_fields;
+		session_fields(c->proxy->sessions, c->snap, c->backend,
+		               &c->fields);
+	}
+	if (buf_err(&c->body) < 0 || buf_err(&c->fields) < 0) {
+		relay_fail(c, OUTCOME_ERROR, "the request is too large");
+		return;
+	}
+	c->x.ops = &relay_ops;
+	c->x.snap = c->snap;
+	c->x.backend = c->backend;
+	c->x.body = buf_span(&c->body);
+	c->x.fields = buf_span(&c->fields);
+	exchange_start(c->proxy->up, &c->x);
+}
+
+static bool declares_input(const struct message *msg)
+{
+	return msg->era == VIEW_MODERN;
+}
+
+void call_start(struct call *c, const struct message *msg,
+                const struct h1_head *head, const struct route *route)
+{
+	const struct settings *s = c->snap->settings;
+	const struct backend *b = snapshot_backend(c->snap, route->backend);
+	size_t max = (size_t)s->limits_body_bytes + 65536;
+
+	c->entry = route->entry;
+	c->method = msg->method;
+	c->backend = route->backend;
+	c->client = msg->era;
+	c->server = route->server;
+	c->id = ++c->proxy->next_id;
+	c->retried = false;
+	c->running = true;
+	c->error_status = false;
+	c->result_open = false;
+	c->declares_input = declares_input(msg);
+	c->has_token = msg->progress_token.at != NULL;
+	c->log_level =
+		msg->era == VIEW_MODERN
+			? (msg->log_level.at ? message_level(msg->log_level)
+	                                     : -1)
+			: 0;
+	c->body.max = max;
+	c->fields.max = 65536;
+	c->client_id.max = MESSAGE_ID_MAX;
+	c->client_token.max = MESSAGE_TOKEN_MAX;
+	c->in.max = (size_t)s->limits_message_bytes;
+	c->out.max = 4 * (size_t)s->limits_message_bytes;
+	c->sse.data.max = (size_t)s->limits_message_bytes;
+	buf_add_span(&c->client_id, msg->id);
+	if (c->has_token)
+		buf_add_span(&c->client_token, msg->progress_token);
+	compose(c, msg, route);
+	if (c->server == VIEW_MODERN)
+		add_fields(c, msg, route);
+	add_trace(&c->fields, head);
+	c->own_fields = c->fields.len;
+	c->x.repeatable = repeatable(msg, route->entry);
+
+	if (!board_breaker_try(&c->proxy->board->backends[b->slot],
+	                       loop_now_ms(c->proxy->loop),
+	                       (uint64_t)s->breaker_open_time)) {
+		relay_fail(c, OUTCOME_UNAVAILABLE,
+		           "it failed too often and is left alone for a while");
+		return;
+	}
+	call_send(c);
+}
+
+void call_cancel(struct call *c)
+{
+	if (!c->running)
+		return;
+	c->running = false;
+	session_forgo(&c->wait);
+	/* A legacy backend does not take a closed stream for a cancellation. */
+	if (exchange_running(&c->x) && c->server == VIEW_LEGACY &&
+	    c->client == VIEW_MODERN) {
+		char text[128];
+		int n = snprintf(text, sizeof(text),
+		                 "{\"jsonrpc\":\"2.0\",\"method\":"
+		                 "\"notifications/cancelled\",\"params\":{"
+		                 "\"requestId\":%llu}}",
+		                 (unsigned long long)c->id);
+
+		session_post(c->proxy->sessions, c->snap, c->backend, true,
+		             span_of(text, (size_t)n));
+	}
+	exchange_cancel(&c->x);
+}
+
+void call_resume(struct call *c)
+{
+	if (c->running)
+		exchange_resume(&c->x);
+}
+
+static void shrink(struct buf *b)
+{
+	buf_reset(b);
+	if (b->cap > KEEP_BYTES)
+		buf_free(b);
+}
+
+void call_fini(struct call *c)
+{
+	c->running = false;
+	session_forgo(&c->wait);
+	exchange_cancel(&c->x);
+	shrink(&c->body);
+	shrink(&c->fields);
+	shrink(&c->client_id);
+	shrink(&c->client_token);
+	shrink(&c->in);
+	shrink(&c->out);
+	sse_fini(&c->sse);
+	free(c->stream);
+	c->stream = NULL;
+}

@@ -1,0 +1,114 @@
+/*
+ * call - one request on its way to a backend, and its answer on its way back.
+ *
+ * The message is written anew for the backend: method, name and id in our own
+ * spelling, the caller's arguments byte for byte. The answer is checked as it
+ * passes: an answer that fits into one piece is judged before its first byte
+ * goes on, a larger one streams through, an event stream goes event by event.
+ * Whatever does not hold becomes a JSON-RPC error that names the backend.
+ */
+#ifndef PROXY_CALL_H
+#define PROXY_CALL_H
+
+#include "lib/base.h"
+#include "lib/buf.h"
+#include "lib/scan.h"
+#include "lib/sse.h"
+#include "proxy/message.h"
+#include "proxy/reply.h"
+#include "proxy/session.h"
+#include "proxy/upstream.h"
+
+#define CALL_WINDOW (256u << 10) /* bytes of an answer judged as a whole */
+#define CALL_TEXT   400          /* bytes of an error's sentence */
+
+/* What calls of one worker share. */
+struct proxy {
+	struct loop *loop;
+	struct board *board;
+	struct slot *slot;
+	struct upstream *up;
+	struct sessions *sessions;
+	uint64_t next_id; /* of upstream requests; unique in this worker */
+};
+
+enum call_form {
+	FORM_UNKNOWN, /* no byte of the body yet */
+	FORM_WHOLE,   /* a JSON text, gathered */
+	FORM_STREAM,  /* a JSON text, passing through */
+	FORM_EVENTS,
+};
+
+/* Zero it before the first use; call_fini() keeps its memory for the next. */
+struct call {
+	struct exchange x;
+	struct session_wait wait;
+	struct proxy *proxy;
+	struct reply *reply;
+	struct snapshot *snap;     /* the request's */
+	const struct entry *entry; /* NULL: routed by URI alone */
+	const struct method *method;
+	uint32_t backend;
+	enum view_era client, server;
+	uint64_t id; /* ours, towards the backend */
+	uint64_t session;
+	int log_level; /* least one to pass on; -1: none */
+	uint8_t form;
+	bool running, retried, error_status, has_token, declares_input;
+	bool result_open; /* streaming: the result's bytes are passing */
+	int status;
+	struct buf body, fields;            /* of the request */
+	struct buf client_id, client_token; /* raw JSON */
+	struct buf in;                      /* an answer in pieces */
+	struct buf out;                     /* an answer that is rewritten */
+	struct sse sse;
+	struct scan_stream *stream; /* allocated for large answers only */
+	char text[CALL_TEXT];
+};
+
+/* Where a message goes. */
+struct route {
+	const struct entry *entry;
+	uint32_t backend;
+	bool own;             /* entry is answered by the gateway itself */
+	enum view_era server; /* the era to speak to the backend */
+	char name[MESSAGE_URI_MAX]; /* the backend's own name or URI */
+	size_t name_len;
+	char public_name[MESSAGE_URI_MAX]; /* what the client said */
+	size_t public_len;
+};
+
+/*
+ * Find the backend of a WORK_BY_* message. False fills *why: unknown name
+ * (-32602), missing parameter.
+ */
+MUST_CHECK bool call_route(const struct snapshot *snap,
+                           const struct message *msg, struct route *route,
+                           struct problem *why);
+
+/*
+ * Check Mcp-Param-* fields of a modern request against its arguments
+ * (MCP 2026-07-28, "Custom headers"). False fills *why (-32020).
+ */
+MUST_CHECK bool call_check_params(const struct snapshot *snap,
+                                  const struct entry *entry,
+                                  const struct h1_head *head,
+                                  struct span arguments, struct problem *why);
+
+/*
+ * Forward. c->proxy, c->reply and c->snap are set. Everything needed of msg and
+ * head is copied before it returns. The answer goes to c->reply, later.
+ */
+void call_start(struct call *c, const struct message *msg,
+                const struct h1_head *head, const struct route *route);
+
+/* The client went away. Nothing is sent to c->reply any more. */
+void call_cancel(struct call *c);
+
+/* The client has taken what was sent: reply->full is false again. */
+void call_resume(struct call *c);
+
+/* Make it ready for the next request; memory over a limit is given back. */
+void call_fini(struct call *c);
+
+#endif

@@ -1,0 +1,394 @@
+#include "proxy/session.h"
+
+#include <stdlib.h>
+
+#include "lib/buf.h"
+#include "lib/scan.h"
+#include "lib/sse.h"
+#include "lib/version.h"
+
+#define ANSWER_MAX (1u << 20) /* bytes of an answer to initialize */
+
+enum session_state { CLOSED, OPENING, OPEN };
+
+struct session {
+	struct exchange x;
+	struct sessions *all;
+	struct snapshot *snap; /* held while opening */
+	uint32_t backend;      /* index in snap */
+	enum session_state state;
+	uint64_t number;
+	uint64_t identity; /* of the backend, to notice that it moved */
+	struct session_wait *waiting, **waiting_end;
+	struct sse sse;
+	struct buf in;
+	bool answered, introduced;
+	uint16_t id_len;
+	char id[SESSION_ID_MAX];
+	char version[16];
+};
+
+struct sessions {
+	struct upstream *up;
+	struct loop *loop;
+	struct session *of[BACKENDS_MAX]; /* by the board's slot */
+};
+
+/* A posted message whose answer nobody waits for. */
+struct post {
+	struct exchange x;
+	struct snapshot *snap;
+	struct buf body, fields;
+};
+
+struct sessions *sessions_new(struct upstream *up, struct loop *loop)
+{
+	struct sessions *s = calloc(1, sizeof(*s));
+
+	if (s) {
+		s->up = up;
+		s->loop = loop;
+	}
+	return s;
+}
+
+static uint64_t identify(const struct snapshot *snap, uint32_t backend)
+{
+	const struct backend *b = snapshot_backend(snap, backend);
+	uint64_t url = snapshot_hash(snapshot_text(snap, b->url));
+
+	return url << 32 | snapshot_hash(snapshot_text(snap, b->fields));
+}
+
+static struct session *get(const struct sessions *s,
+                           const struct snapshot *snap, uint32_t backend)
+{
+	return s->of[snapshot_backend(snap, backend)->slot];
+}
+
+static void reset(struct session *n)
+{
+	sse_fini(&n->sse);
+	buf_free(&n->in);
+	snapshot_unref(n->snap);
+	n->snap = NULL;
+}
+
+/* The opening ended: tell everybody who waits. */
+static void tell(struct session *n, const char *error)
+{
+	reset(n);
+	n->state = error ? CLOSED : OPEN;
+	while (n->waiting) {
+		struct session_wait *w = n->waiting;
+
+		session_forgo(w);
+		w->done(w, error);
+	}
+}
+
+void session_forgo(struct session_wait *w)
+{
+	if (!w->prev)
+		return;
+	*w->prev = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	w->next = NULL;
+	w->prev = NULL;
+}
+
+/* ---- initialize ---- */
+
+static bool good_session_id(struct span id)
+{
+	for (size_t i = 0; i < id.len; i++)
+		if (id.at[i] < 0x21 || id.at[i] > 0x7e)
+			return false;
+	return id.len < SESSION_ID_MAX;
+}
+
+static void on_head(struct exchange *x, const struct exchange_head *head)
+{
+	struct session *n = CONTAINER_OF(x, struct session, x);
+
+	if (n->answered || !good_session_id(head->session_id))
+		return;
+	memcpy(n->id, head->session_id.at ? head->session_id.at : "",
+	       head->session_id.len);
+	n->id_len = (uint16_t)head->session_id.len;
+}
+
+/* Take what the answer to initialize says; false: it is not one. */
+static bool read_answer(struct session *n, struct span text)
+{
+	static const struct scan_want want[] = {
+		{ { "id", 2 }, SCAN_ROOT },
+		{ { "result", 6 }, SCAN_ROOT },
+		{ { "protocolVersion", 15 }, 1 },
+	};
+	struct span found[ARRAY_LEN(want)];
+	struct scan_error why;
+	struct span version;
+
+	if (scan_document(text, want, ARRAY_LEN(want), found, &why) != SCAN_OK)
+		return false;
+	if (scan_type(found[1]) != SCAN_OBJECT ||
+	    !scan_string_plain(found[2], &version) ||
+	    version.len >= sizeof(n->version))
+		return false;
+	for (size_t i = 0; i < version.len; i++)
+		if (version.at[i] < 0x21 || version.at[i] > 0x7e)
+			return false;
+	memcpy(n->version, version.at, version.len);
+	n->version[version.len] = '\0';
+	n->answered = true;
+	return true;
+}
+
+static void on_body(struct exchange *x, struct span bytes)
+{
+	struct session *n = CONTAINER_OF(x, struct session, x);
+	struct sse_event event;
+	struct span in = bytes;
+
+	if (n->answered)
+		return;
+	buf_add_span(&n->in, bytes);
+	while (sse_next(&n->sse, &in, &event) == SSE_EVENT)
+		if (event.data.len && read_answer(n, event.data))
+			return;
+}
+
+static void introduce(struct session *n);
+
+static void on_end(struct exchange *x, enum exchange_end why,
+                   const char *detail)
+{
+	struct session *n = CONTAINER_OF(x, struct session, x);
+
+	if (n->introduced) { /* that was notifications/initialized */
+		tell(n, why == EXCHANGE_COMPLETE ? NULL : detail);
+		return;
+	}
+	if (!n->answered && why == EXCHANGE_COMPLETE && buf_err(&n->in) == 0)
+		read_answer(n, buf_span(&n->in));
+	if (!n->answered) {
+		tell(n, why == EXCHANGE_COMPLETE
+		                ? "it did not answer initialize"
+		                : detail);
+		return;
+	}
+	introduce(n);
+}
+
+static const struct exchange_ops ops = {
+	.head = on_head,
+	.body = on_body,
+	.end = on_end,
+};
+
+static void post(struct session *n, struct span body, struct span fields)
+{
+	n->x.ops = &ops;
+	n->x.snap = n->snap;
+	n->x.backend = n->backend;
+	n->x.body = body;
+	n->x.fields = fields;
+	n->x.repeatable = true;
+	exchange_start(n->all->up, &n->x);
+}
+
+static void introduce(struct session *n)
+{
+	n->introduced = true;
+	buf_free(&n->in);
+	n->in.max = ANSWER_MAX;
+	session_fields(n->all, n->snap, n->backend, &n->in);
+	post(n,
+	     SPAN("{\"jsonrpc\":\"2.0\","
+	          "\"method\":\"notifications/initialized\"}"),
+	     buf_span(&n->in));
+}
+
+static void open_session(struct session *n, struct snapshot *snap,
+                         uint32_t backend)
+{
+	n->state = OPENING;
+	n->snap = snapshot_ref(snap);
+	n->backend = backend;
+	n->identity = identify(snap, backend);
+	n->number++;
+	n->answered = false;
+	n->introduced = false;
+	n->id_len = 0;
+	n->version[0] = '\0';
+	n->sse = (struct sse){ .data = { .max = ANSWER_MAX } };
+	n->in = (struct buf){ .max = ANSWER_MAX };
+	post(n,
+	     SPAN("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\","
+	          "\"params\":{\"protocolVersion\":\"2025-11-25\","
+	          "\"capabilities\":{},\"clientInfo\":{\"name\":"
+	          "\"oci-mcp-gateway\",\"version\":\"" VERSION "\"}}}"),
+	     span_of("", 0));
+}
+
+static struct session *make(struct sessions *s)
+{
+	struct session *n = calloc(1, sizeof(*n));
+
+	if (n) {
+		n->all = s;
+		n->waiting_end = &n->waiting;
+	}
+	return n;
+}
+
+bool session_want(struct sessions *s, struct snapshot *snap, uint32_t backend,
+                  struct session_wait *w)
+{
+	uint32_t slot = snapshot_backend(snap, backend)->slot;
+	struct session *n = s->of[slot];
+
+	if (!n)
+		n = s->of[slot] = make(s);
+	if (!n)
+		abort(); /* no memory for one small structure */
+	if (n->state == OPEN && n->identity == identify(snap, backend))
+		return true;
+
+	struct session_wait **end = &n->waiting;
+	while (*end)
+		end = &(*end)->next;
+	w->next = NULL;
+	w->prev = end;
+	*end = w;
+	if (n->state != OPENING)
+		open_session(n, snap, backend);
+	return false;
+}
+
+void session_lost(struct sessions *s, const struct snapshot *snap,
+                  uint32_t backend, uint64_t number)
+{
+	struct session *n = get(s, snap, backend);
+
+	if (n && n->state == OPEN && n->number == number)
+		n->state = CLOSED;
+}
+
+uint64_t session_number(const struct sessions *s, const struct snapshot *snap,
+                        uint32_t backend)
+{
+	const struct session *n = get(s, snap, backend);
+
+	return n ? n->number : 0;
+}
+
+void session_fields(const struct sessions *s, const struct snapshot *snap,
+                    uint32_t backend, struct buf *out)
+{
+	const struct session *n = get(s, snap, backend);
+
+	if (!n)
+		return;
+	if (n->id_len) {
+		buf_puts(out, "Mcp-Session-Id: ");
+		buf_add(out, n->id, n->id_len);
+		buf_puts(out, "\r\n");
+	}
+	if (n->version[0])
+		buf_addf(out, "MCP-Protocol-Version: %s\r\n", n->version);
+}
+
+static void forget(struct session *n)
+{
+	exchange_cancel(&n->x);
+	if (n->state == OPENING)
+		tell(n, "its configuration changed");
+	n->state = CLOSED;
+}
+
+void sessions_adopt(struct sessions *s, const struct snapshot *snap)
+{
+	bool there[BACKENDS_MAX] = { false };
+
+	for (uint32_t i = 0; i < snap->head->backends.len; i++)
+		there[snapshot_backend(snap, i)->slot] = true;
+	for (size_t i = 0; i < BACKENDS_MAX; i++)
+		if (s->of[i] && !there[i] && s->of[i]->state == OPEN)
+			s->of[i]->state = CLOSED;
+}
+
+void sessions_free(struct sessions *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < BACKENDS_MAX; i++) {
+		if (!s->of[i])
+			continue;
+		forget(s->of[i]);
+		free(s->of[i]);
+	}
+	free(s);
+}
+
+/* ---- small messages ---- */
+
+static void post_head(struct exchange *x, const struct exchange_head *head)
+{
+	(void)x;
+	(void)head;
+}
+
+static void post_body(struct exchange *x, struct span bytes)
+{
+	(void)x;
+	(void)bytes;
+}
+
+static void post_end(struct exchange *x, enum exchange_end why,
+                     const char *detail)
+{
+	struct post *p = CONTAINER_OF(x, struct post, x);
+
+	(void)why;
+	(void)detail;
+	buf_free(&p->body);
+	buf_free(&p->fields);
+	snapshot_unref(p->snap);
+	free(p);
+}
+
+static const struct exchange_ops post_ops = {
+	.head = post_head,
+	.body = post_body,
+	.end = post_end,
+};
+
+void session_post(struct sessions *s, struct snapshot *snap, uint32_t backend,
+                  bool legacy, struct span body)
+{
+	struct post *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return;
+	p->body.max = ANSWER_MAX;
+	p->fields.max = ANSWER_MAX;
+	buf_add_span(&p->body, body);
+	if (legacy)
+		session_fields(s, snap, backend, &p->fields);
+	if (buf_err(&p->body) < 0 || buf_err(&p->fields) < 0) {
+		buf_free(&p->body);
+		buf_free(&p->fields);
+		free(p);
+		return;
+	}
+	p->snap = snapshot_ref(snap);
+	p->x.ops = &post_ops;
+	p->x.snap = p->snap;
+	p->x.backend = backend;
+	p->x.body = buf_span(&p->body);
+	p->x.fields = buf_span(&p->fields);
+	exchange_start(s->up, &p->x);
+}
