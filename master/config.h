@@ -170,7 +170,8 @@ struct config {
 	size_t n_jwt_keys;
 	const char *jwt_issuer; /* NULL: not checked */
 	struct config_list jwt_audience;
-	unsigned jwt_algorithms; /* KEY_ALG_BIT() of lib/keys.h */
+	struct config_list jwt_algorithm_names; /* auth.jwt_algorithms */
+	unsigned jwt_algorithms; /* of these, KEY_ALG_BIT() of lib/keys.h */
 	struct config_token *tokens;
 	size_t n_tokens;
 	struct config_list required_scopes;
@@ -184,7 +185,8 @@ struct config {
 	struct config_list scan_paths;
 	struct config_list include_configs;
 
-	struct config_memory *memory; /* of all of the above */
+	struct config_origin *origins; /* of each key; private */
+	struct config_memory *memory;  /* of all of the above; private */
 };
 
 #define CONFIG_PROBLEM_MAX 640 /* bytes of one line */
@@ -215,7 +217,7 @@ MUST_CHECK int config_load(const struct options *opt, struct config **out,
 /*
  * The same from a text in memory, called file in the report, with no other
  * source than the command line: no environment, no file is opened, and a
- * reference to a secret gives the text "reference".
+ * reference to a secret gives some text.
  */
 MUST_CHECK int config_parse(struct span text, const char *file,
                             const struct options *opt, struct config **out,

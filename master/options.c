@@ -7,6 +7,7 @@
 
 const struct program program_gateway = {
 	.name = "oci-mcp-gateway",
+	.default_name = "oci-mcp-gateway",
 	.summary = "One authenticated endpoint for many MCP servers.",
 	.default_file = "/etc/oci-mcp-gateway/gateway.json",
 	.default_host = "0.0.0.0",
@@ -16,6 +17,7 @@ const struct program program_gateway = {
 
 const struct program program_server = {
 	.name = "oci-mcp-server",
+	.default_name = "oci-mcp",
 	.summary = "The tools of Oracle Cloud Infrastructure as an MCP server.",
 	.default_file = "/etc/oci-mcp-gateway/server.json",
 	.default_host = "0.0.0.0",

@@ -15,7 +15,8 @@
 
 /* What distinguishes the two programs before any configuration is read. */
 struct program {
-	const char *name;         /* also the default of "name" */
+	const char *name;
+	const char *default_name; /* what it calls itself towards clients */
 	const char *summary;      /* first line of --help */
 	const char *default_file; /* configuration read when none is named */
 	const char *default_host;

@@ -1,0 +1,497 @@
+#include "master/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/file.h"
+#include "lib/keys.h"
+#include "lib/tls.h"
+#include "master/config_main.h"
+#include "master/config_source.h"
+
+static const struct json_place nowhere;
+
+/*
+ * Variables of the environment. A later row wins over an earlier one, so the
+ * names of our own come behind those of the library that the predecessor used.
+ */
+enum { FOR_GATEWAY = 1, FOR_SERVER = 2, FOR_BOTH = 3 };
+
+static const struct variable {
+	const char *name;
+	const char *path; /* key that it sets */
+	unsigned programs;
+} variables[] = {
+	{ "RUNTIME_DIRECTORY", "runtime_dir", FOR_BOTH },
+	{ "FASTMCP_HOST", "host", FOR_BOTH },
+	{ "FASTMCP_STATELESS_HTTP", "stateless", FOR_BOTH },
+	{ "MCP_GATEWAY_HOST", "host", FOR_GATEWAY },
+	{ "MCP_GATEWAY_PORT", "port", FOR_GATEWAY },
+	{ "MCP_GATEWAY_PATH", "path", FOR_GATEWAY },
+	{ "MCP_GATEWAY_LOG_LEVEL", "log_level", FOR_GATEWAY },
+	{ "MCP_GATEWAY_NAME", "name", FOR_GATEWAY },
+	{ "MCP_GATEWAY_BACKENDS_DIR", "backends_dir", FOR_GATEWAY },
+	{ "MCP_GATEWAY_AUTH_ENABLED", "auth.enabled", FOR_BOTH },
+	{ "MCP_GATEWAY_JWT_PUBLIC_KEY", "auth.jwt_public_key_file", FOR_BOTH },
+	{ "MCP_GATEWAY_JWT_ISSUER", "auth.jwt_issuer", FOR_BOTH },
+	{ "MCP_GATEWAY_JWT_AUDIENCE", "auth.jwt_audience", FOR_BOTH },
+	{ "OCI_MCP_HOST", "host", FOR_SERVER },
+	{ "OCI_MCP_PORT", "port", FOR_SERVER },
+	{ "OCI_MCP_LOG_LEVEL", "log_level", FOR_SERVER },
+	{ "OCI_MCP_NAME", "name", FOR_SERVER },
+};
+
+static void set(struct config_reader *r, const char *path, struct span text)
+{
+	config_key_set(r, config_main_schema(), path, text, r->config,
+	               r->config->origins);
+}
+
+static struct config_origin *origin_of(struct config_reader *r,
+                                       const char *path)
+{
+	int row = config_key_find(config_main_schema(), span_str(path));
+
+	assert(row >= 0);
+	return &r->config->origins[row];
+}
+
+/* A list of paths as PATH has it. */
+static void set_scan_paths(struct config_reader *r, struct span text)
+{
+	struct config_list *list = &r->config->scan_paths;
+
+	config_reader_list(r, list, text.len / 2 + 1);
+	while (text.len) {
+		size_t n = span_find(text, ':');
+
+		if (n)
+			config_reader_append(r, list, span_first(text, n));
+		text = span_from(text, n + 1);
+	}
+	origin_of(r, "scan_paths")->source = r->source;
+}
+
+static void add_env_token(struct config_reader *r, const char *text)
+{
+	static const char *scopes[] = { "read:tools", "write:tools" };
+	const struct config_token draft = {
+		.client_id = "env-token",
+		.subject = "control-plane",
+		.scopes = { scopes, ARRAY_LEN(scopes) },
+	};
+	struct config *config = r->config;
+
+	r->file = "MCP_GATEWAY_STATIC_TOKEN";
+	if (!config->tokens)
+		config->tokens =
+			config_reader_alloc(r, 1, sizeof *config->tokens);
+	if (config->tokens)
+		config_main_add_token(r, nowhere, span_str(text), &draft);
+}
+
+static void read_environment(struct config_reader *r)
+{
+	bool is_server = r->opt->program->is_server;
+	const char *value;
+
+	r->source = CONFIG_FROM_ENV;
+	for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
+		value = config_reader_env(r, variables[i].name);
+		r->file = variables[i].name;
+		if (value && variables[i].programs &
+		                     (is_server ? FOR_SERVER : FOR_GATEWAY))
+			set(r, variables[i].path, span_str(value));
+	}
+	value = config_reader_env(r, "MCP_GATEWAY_SCAN_PATHS");
+	if (value && !is_server)
+		set_scan_paths(r, span_str(value));
+	value = config_reader_env(r, "MCP_GATEWAY_STATIC_TOKEN");
+	if (value)
+		add_env_token(r, value);
+	value = config_reader_env(r, "OCI_MCP_TRANSPORT");
+	r->file = "OCI_MCP_TRANSPORT";
+	if (value && is_server && strcmp(value, "streamable_http") != 0)
+		config_reader_complain(
+			r, nowhere,
+			"must be \"streamable_http\": this program speaks HTTP "
+			"only");
+}
+
+static void set_option(struct config_reader *r, const char *flag,
+                       const char *path, const char *value)
+{
+	r->file = flag;
+	if (value)
+		set(r, path, span_str(value));
+}
+
+static const char *decimal(char out[12], int number)
+{
+	snprintf(out, 12, "%d", number);
+	return out;
+}
+
+static void read_options(struct config_reader *r)
+{
+	const struct options *opt = r->opt;
+	char number[12];
+
+	r->source = CONFIG_FROM_CLI;
+	set_option(r, "--host", "host", opt->host);
+	set_option(r, "--path", "path", opt->path);
+	set_option(r, "--log-level", "log_level", opt->log_level);
+	set_option(r, "--port", "port",
+	           opt->port ? decimal(number, opt->port) : NULL);
+	set_option(r, "--workers", "workers",
+	           opt->workers >= 0 ? decimal(number, opt->workers) : NULL);
+	set_option(r, "--no-auth", "auth.enabled",
+	           opt->no_auth ? "false" : NULL);
+	set_option(r, "--stateless", "stateless",
+	           opt->stateless ? "true" : NULL);
+	if (r->is_isolated)
+		return;
+	set_option(r, "--backends-dir", "backends_dir", opt->backends_dir);
+	if (opt->n_scan == 0)
+		return;
+	config_reader_list(r, &r->config->scan_paths, opt->n_scan);
+	for (size_t i = 0; i < opt->n_scan; i++)
+		config_reader_append(r, &r->config->scan_paths,
+		                     span_str(opt->scan[i]));
+	origin_of(r, "scan_paths")->source = r->source;
+}
+
+/* The built-in tools are the server's only backend. */
+static void check_program(struct config_reader *r, struct json_value root)
+{
+	const struct config_schema *schema = config_main_schema();
+
+	for (size_t i = 0; i < schema->len; i++) {
+		const struct config_key *key = &schema->keys[i];
+		struct json_value value = json_get(root, key->path);
+
+		if (r->opt->program->is_server &&
+		    key->flags & CONFIG_KEY_GATEWAY && json_exists(value))
+			config_reader_complain(
+				r, json_key_place(value),
+				"\"%s\" is for oci-mcp-gateway; %s serves its "
+				"built-in tools only",
+				key->path, r->opt->program->name);
+	}
+}
+
+static void read_document(struct config_reader *r, const struct json *doc)
+{
+	struct json_value root = json_root(doc);
+
+	r->source = CONFIG_FROM_FILE;
+	if (json_type(root) != JSON_OBJECT) {
+		config_reader_complain(r, json_place(root),
+		                       "a configuration must be an object, not "
+		                       "%s",
+		                       json_type_name(json_type(root)));
+		return;
+	}
+	check_program(r, root);
+	config_key_read(r, config_main_schema(), root, r->config,
+	                r->config->origins);
+}
+
+/* The file that was asked for must exist, the usual one need not. */
+static void read_file(struct config_reader *r)
+{
+	const struct program *program = r->opt->program;
+	const char *path = r->opt->config_file;
+	struct json *doc;
+
+	if (!path)
+		path = config_reader_env(r, program->is_server
+		                                    ? "OCI_MCP_CONFIG"
+		                                    : "MCP_GATEWAY_CONFIG");
+	path = config_reader_copy(
+		r, span_str(path ? path : program->default_file));
+	doc = config_reader_json(r, path,
+	                         strcmp(path, program->default_file) == 0 &&
+	                                 !r->opt->config_file);
+	if (!doc)
+		return;
+	r->config->file = path;
+	read_document(r, doc);
+	json_free(doc);
+}
+
+/* Say something about the value of a key, where it was given. */
+#define COMPLAIN_OF(r, path, ...)                                        \
+	do {                                                             \
+		const struct config_origin *origin = origin_of(r, path); \
+		(r)->file = origin->file ? origin->file : path;          \
+		config_reader_complain(r, origin->place, __VA_ARGS__);   \
+	} while (0)
+
+static bool read_pem(struct config_reader *r, const char *key, const char *path,
+                     struct span *out)
+{
+	const struct config_origin *origin = origin_of(r, key);
+	int err = config_reader_file(r, path, out);
+
+	r->file = origin->file;
+	if (err == -ENOENT && out != &r->config->tls_cert.pem &&
+	    out != &r->config->tls_key.pem)
+		config_reader_note(r, LOG_WARNING, origin->place,
+		                   "there is no %s (yet): no token that it "
+		                   "would verify is accepted",
+		                   path);
+	else if (err < 0)
+		config_reader_complain(r, origin->place, "cannot read %s: %s",
+		                       path, log_errno(err));
+	else if (err == FILE_EXPOSED && out == &r->config->tls_key.pem)
+		config_reader_note(r, LOG_WARNING, origin->place,
+		                   "every user of this machine may read the "
+		                   "private key in %s",
+		                   path);
+	return err >= 0;
+}
+
+static void read_tls(struct config_reader *r)
+{
+	struct config_pem *cert = &r->config->tls_cert;
+	struct config_pem *key = &r->config->tls_key;
+	struct tls_context *context = NULL;
+	char why[TLS_WHY_MAX];
+
+	if (!cert->path != !key->path) {
+		COMPLAIN_OF(r, cert->path ? "tls.cert_file" : "tls.key_file",
+		            "TLS needs both \"tls.cert_file\" and "
+		            "\"tls.key_file\"");
+		return;
+	}
+	if (!cert->path || r->is_isolated ||
+	    !read_pem(r, "tls.cert_file", cert->path, &cert->pem) ||
+	    !read_pem(r, "tls.key_file", key->path, &key->pem))
+		return;
+	if (tls_context_from_memory(cert->pem, key->pem, &context, why) < 0)
+		COMPLAIN_OF(r, "tls.cert_file", "%s", why);
+	tls_context_free(context);
+}
+
+/* Is it a key, and may one of the algorithms be used with it? */
+static void check_key(struct config_reader *r, const struct config_pem *pem)
+{
+	struct key *key = NULL;
+	const char *why = "out of memory";
+	bool is_useful = false;
+
+	if (key_from_pem(pem->pem, &key, &why) < 0) {
+		COMPLAIN_OF(r, "auth.jwt_public_key_file", "%s: %s", pem->path,
+		            why);
+		return;
+	}
+	for (int alg = 0; alg < KEY_ALG_COUNT; alg++)
+		is_useful |= r->config->jwt_algorithms & KEY_ALG_BIT(alg) &&
+		             key_allows(key, (enum key_alg)alg);
+	if (!is_useful)
+		COMPLAIN_OF(r, "auth.jwt_public_key_file",
+		            "%s is a key of type %s, and none of "
+		            "\"auth.jwt_algorithms\" is for that",
+		            pem->path, key_type_name(key_type(key)));
+	key_free(key);
+}
+
+static void read_keys(struct config_reader *r)
+{
+	struct config *config = r->config;
+	const struct config_list *files = &config->jwt_key_files;
+
+	config->jwt_keys =
+		config_reader_alloc(r, files->len, sizeof *config->jwt_keys);
+	for (size_t i = 0; config->jwt_keys && i < files->len; i++) {
+		struct config_pem *pem = &config->jwt_keys[config->n_jwt_keys];
+
+		pem->path = files->items[i];
+		if (r->is_isolated || !read_pem(r, "auth.jwt_public_key_file",
+		                                pem->path, &pem->pem))
+			continue;
+		config->n_jwt_keys++;
+		check_key(r, pem);
+	}
+}
+
+static void read_algorithms(struct config_reader *r)
+{
+	static const char *usual[] = { "RS256" };
+	struct config_list *names = &r->config->jwt_algorithm_names;
+	enum key_alg alg;
+
+	if (origin_of(r, "auth.jwt_algorithms")->source == CONFIG_FROM_DEFAULT)
+		*names = (struct config_list){ usual, 1 };
+	else if (names->len == 0)
+		COMPLAIN_OF(r, "auth.jwt_algorithms",
+		            "\"auth.jwt_algorithms\" must not be empty");
+	for (size_t i = 0; i < names->len; i++)
+		if (key_alg_of(span_str(names->items[i]), &alg))
+			r->config->jwt_algorithms |= KEY_ALG_BIT(alg);
+}
+
+static void check_whole(struct config_reader *r)
+{
+	struct config *config = r->config;
+
+	if (strcmp(config->host, "localhost") == 0)
+		config->host = "127.0.0.1";
+	if (!config->runtime_dir)
+		config->runtime_dir = config->program->is_server
+		                              ? "/run/oci-mcp-server"
+		                              : "/run/oci-mcp-gateway";
+	if (config->settings.proxy_protocol && !config->trusted_proxies.len)
+		COMPLAIN_OF(r, "proxy_protocol",
+		            "\"proxy_protocol\" needs \"trusted_proxies\"");
+	r->file = config->file ? config->file : config->program->name;
+	if (config->settings.auth_enabled && config->n_jwt_keys == 0 &&
+	    config->n_tokens == 0)
+		config_reader_note(r, LOG_WARNING, nowhere,
+		                   "authentication is on, but there is neither "
+		                   "a key nor a static token: everybody is "
+		                   "refused");
+}
+
+static void finish(struct config_reader *r)
+{
+	read_algorithms(r);
+	read_keys(r);
+	read_tls(r);
+	check_whole(r);
+}
+
+static struct config *new_config(const struct options *opt)
+{
+	const struct program *program = opt->program;
+	struct config *config = calloc(1, sizeof *config);
+	struct config_memory *m = config_memory_new();
+	size_t n = config_main_schema()->len;
+
+	if (!config || !m) {
+		free(config);
+		config_memory_free(m);
+		return NULL;
+	}
+	config_key_defaults(config_main_schema(), config);
+	config->memory = m;
+	config->program = program;
+	config->name = program->default_name;
+	config->host = program->default_host;
+	config->settings.port = program->default_port;
+	config->settings.auth_enabled = program->default_auth;
+	config->backends = config_memory_alloc(
+		m, CONFIG_BACKENDS_MAX * sizeof *config->backends);
+	config->origins = config_memory_alloc(m, n * sizeof *config->origins);
+	if (!config->backends || !config->origins) {
+		config_free(config);
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++)
+		config->origins[i].source = CONFIG_FROM_DEFAULT;
+	return config;
+}
+
+/* What all sources said: keep it, or nothing of it. */
+static int conclude(struct config_reader *r, struct config **out)
+{
+	int err = config_memory_failed(r->config->memory) ? -ENOMEM
+	          : r->report->errors                     ? -EINVAL
+	                                                  : 0;
+
+	if (err == 0)
+		*out = r->config;
+	else
+		config_free(r->config);
+	return err;
+}
+
+int config_load(const struct options *opt, struct config **out,
+                struct config_report *report)
+{
+	struct config_reader r = { .opt = opt, .report = report };
+
+	*out = NULL;
+	*report = (struct config_report){ .len = 0 };
+	r.config = new_config(opt);
+	if (!r.config)
+		return -ENOMEM;
+	if (opt->env_file)
+		config_reader_env_file(&r, opt->env_file);
+	read_file(&r);
+	read_environment(&r);
+	read_options(&r);
+	config_source_collect(&r);
+	finish(&r);
+	return conclude(&r, out);
+}
+
+int config_parse(struct span text, const char *file, const struct options *opt,
+                 struct config **out, struct config_report *report)
+{
+	struct config_reader r = {
+		.opt = opt, .report = report, .file = file, .is_isolated = true
+	};
+	struct json_error why;
+	struct json *doc;
+
+	*out = NULL;
+	*report = (struct config_report){ .len = 0 };
+	r.config = new_config(opt);
+	if (!r.config)
+		return -ENOMEM;
+	r.config->file = config_reader_copy(&r, span_str(file));
+	if (json_parse(text, JSON_COMMENTS, &doc, &why) < 0)
+		config_reader_complain(&r, why.place, "%s", why.text);
+	else
+		read_document(&r, doc);
+	json_free(doc);
+	read_options(&r);
+	finish(&r);
+	return conclude(&r, out);
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	config_memory_free(config->memory);
+	crypto_wipe(config, sizeof *config);
+	free(config);
+}
+
+const char *config_report_first(const struct config_report *report)
+{
+	for (size_t i = 0; i < report->len; i++)
+		if (report->problems[i].level == LOG_ERROR)
+			return report->problems[i].text;
+	return report->len ? report->problems[0].text : "";
+}
+
+void config_report_log(const struct config_report *report)
+{
+	for (size_t i = 0; i < report->len; i++)
+		LOG_EMIT(report->problems[i].level, "configuration",
+		         LOG_STR("problem", report->problems[i].text), LOG_END);
+}
+
+size_t config_restart_needed(const struct config *old, const struct config *now,
+                             void (*report)(void *ctx, const char *key),
+                             void *ctx)
+{
+	const struct config_schema *schema = config_main_schema();
+	size_t n = 0;
+
+	for (size_t i = 0; i < schema->len; i++) {
+		const struct config_key *key = &schema->keys[i];
+
+		if (!(key->flags & CONFIG_KEY_RESTART) ||
+		    !config_key_differs(key, old, now))
+			continue;
+		if (report)
+			report(ctx, key->path);
+		n++;
+	}
+	return n;
+}
