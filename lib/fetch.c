@@ -1,0 +1,1049 @@
+#include "lib/fetch.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "lib/buf.h"
+#include "lib/ip.h"
+#include "lib/url.h"
+
+#define CONNECT_DEFAULT_MS 10000
+#define SENTENCE_MAX       320    /* bytes, with the NUL */
+#define LINE_MAX_BYTES     65536  /* of a header line we send */
+#define STACK_BYTES        524288 /* of a look-up's thread */
+#define LOOKUP_HOST_MAX    253    /* bytes (RFC 1035, section 2.3.4) */
+
+/* A socket of libcurl's, watched. Kept for the next one when it is gone, so
+ * that an event still under way finds it. */
+struct watch {
+	struct source src;
+	struct fetcher *fr;
+	struct watch *next; /* of the spare ones */
+};
+
+/* What look-up threads and the fetcher share; the last one frees it. */
+struct mailbox {
+	pthread_mutex_t lock;
+	int eventfd;         /* written to: look here */
+	unsigned refs;       /* threads and the fetcher; under lock */
+	bool closed;         /* the fetcher is gone; under lock */
+	struct lookup *done; /* under lock */
+};
+
+enum lookup_state { LOOKUP_QUEUED, LOOKUP_RUNNING };
+
+struct lookup {
+	struct fetcher *fr; /* not for the thread */
+	struct mailbox *mail;
+	struct lookup *next; /* in a queue, or among the done */
+	void (*on_done)(void *owner, int err, const struct sockaddr_storage *at,
+	                size_t n); /* NULL: cancelled; not for the thread */
+	void *owner;
+	enum lookup_state state;
+	int err;
+	uint16_t port;
+	size_t n;
+	struct sockaddr_storage found[FETCH_ADDRESSES_MAX];
+	char host[LOOKUP_HOST_MAX + 1];
+};
+
+struct fetcher {
+	struct loop *loop;
+	CURLM *multi;
+	struct timer timer;   /* libcurl's own */
+	struct source wakeup; /* mail->eventfd */
+	bool kicked;          /* a wake-up is under way */
+	unsigned depth;       /* calls into libcurl going on */
+	struct fetch *all;
+	struct fetch *dead; /* cancelled while depth was not 0 */
+	struct watch *spare;
+	struct mailbox *mail;
+	struct lookup *queue; /* newest first */
+	unsigned n_running;   /* look-ups */
+};
+
+struct fetch {
+	struct fetcher *fr;
+	struct fetch *next, **link; /* among all; link is NULL when not */
+	CURL *easy;
+	struct curl_slist *lines, *resolve;
+	const struct fetch_events *events;
+	void *owner;
+	char *body;
+	struct timer timer; /* to the first byte, then between bytes */
+	uint64_t answer_timeout_ms, idle_timeout_ms;
+	uint64_t max_bytes, taken; /* of the body */
+	struct buf head;           /* status line and fields as they came */
+	size_t skip;               /* bytes of the next body piece that were
+	                              taken before the pause */
+	int err;                   /* our own reason to end it */
+	bool repeatable;
+	bool sent;     /* the request is on its way */
+	bool headed;   /* the final head is complete */
+	bool paused;   /* the owner took less than it was given */
+	bool resuming; /* ... and wants more again, */
+	bool resumed;  /* which is due in this turn */
+	bool over;     /* no more callbacks */
+	char sentence[SENTENCE_MAX];
+	char detail[CURL_ERROR_SIZE];
+};
+
+/* How libcurl's reasons are told. */
+static const struct {
+	CURLcode code;
+	int err;
+	const char *sentence;
+} reasons[] = {
+	{ CURLE_COULDNT_RESOLVE_HOST, -EHOSTUNREACH,
+	  "the host name has no address" },
+	{ CURLE_COULDNT_CONNECT, -ECONNREFUSED, "cannot connect" },
+	{ CURLE_OPERATION_TIMEDOUT, -ETIMEDOUT, "no connection in time" },
+	{ CURLE_PEER_FAILED_VERIFICATION, -EKEYREJECTED,
+	  "its certificate is not accepted" },
+	{ CURLE_SSL_CONNECT_ERROR, -EKEYREJECTED, "the TLS handshake failed" },
+	{ CURLE_SSL_CACERT_BADFILE, -EKEYREJECTED,
+	  "the certificates to trust cannot be read" },
+	{ CURLE_SSL_CERTPROBLEM, -EKEYREJECTED,
+	  "the certificates to trust cannot be read" },
+	{ CURLE_GOT_NOTHING, -ECONNRESET,
+	  "the connection was closed without an answer" },
+	{ CURLE_PARTIAL_FILE, -ECONNRESET,
+	  "the connection broke inside the answer" },
+	{ CURLE_RECV_ERROR, -ECONNRESET, "the connection broke" },
+	{ CURLE_SEND_ERROR, -ECONNRESET, "the connection broke" },
+	{ CURLE_ABORTED_BY_CALLBACK, -ECONNRESET,
+	  "the kept connection broke before an answer" },
+	{ CURLE_WEIRD_SERVER_REPLY, -EBADMSG, "the answer is not HTTP" },
+	{ CURLE_UNSUPPORTED_PROTOCOL, -EBADMSG, "the answer is not HTTP" },
+	{ CURLE_BAD_CONTENT_ENCODING, -EBADMSG, "the answer is not HTTP" },
+	{ CURLE_OUT_OF_MEMORY, -ENOMEM, "out of memory" },
+};
+
+/* --- the loop's side -------------------------------------------------------
+ */
+
+static void reap(struct fetcher *fr);
+static void drain(struct fetcher *fr);
+
+/* Wake the loop up, to go on from there and not from inside the caller. */
+static void kick(struct fetcher *fr)
+{
+	if (fr->kicked)
+		return;
+	fr->kicked = eventfd_write(fr->mail->eventfd, 1) == 0;
+	assert(fr->kicked);
+}
+
+static void act(struct fetcher *fr, curl_socket_t fd, int events)
+{
+	int running;
+
+	fr->depth++;
+	curl_multi_socket_action(fr->multi, fd, events, &running);
+	fr->depth--;
+	drain(fr);
+	reap(fr);
+}
+
+static void on_socket(struct source *src, uint32_t events)
+{
+	struct watch *w = CONTAINER_OF(src, struct watch, src);
+
+	act(w->fr, src->fd,
+	    (events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+	            (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+	            (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0));
+}
+
+static void unwatch(struct fetcher *fr, struct watch *w)
+{
+	loop_remove(fr->loop, &w->src);
+	w->src.fd = -1; /* libcurl closes it */
+	w->next = fr->spare;
+	fr->spare = w;
+}
+
+static struct watch *new_watch(struct fetcher *fr)
+{
+	struct watch *w = fr->spare;
+
+	if (w)
+		fr->spare = w->next;
+	else
+		w = calloc(1, sizeof(*w));
+	return w;
+}
+
+static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
+                        void *socket_arg)
+{
+	static const uint32_t masks[] = {
+		[CURL_POLL_NONE] = 0,
+		[CURL_POLL_IN] = EPOLLIN,
+		[CURL_POLL_OUT] = EPOLLOUT,
+		[CURL_POLL_INOUT] = EPOLLIN | EPOLLOUT,
+	};
+	struct fetcher *fr = arg;
+	struct watch *w = socket_arg;
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (w)
+			unwatch(fr, w);
+		return 0;
+	}
+	if (w) {
+		loop_set(fr->loop, &w->src, masks[what]);
+		return 0;
+	}
+	w = new_watch(fr);
+	if (!w)
+		return -1;
+	*w = (struct watch){ .src = { .fd = fd, .on_ready = on_socket },
+		             .fr = fr };
+	if (loop_add(fr->loop, &w->src, masks[what]) < 0) {
+		w->next = fr->spare;
+		fr->spare = w;
+		return -1;
+	}
+	curl_multi_assign(fr->multi, fd, w);
+	return 0;
+}
+
+static void on_timer(struct timer *t)
+{
+	act(CONTAINER_OF(t, struct fetcher, timer), CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int set_timer(CURLM *multi, long in_ms, void *arg)
+{
+	struct fetcher *fr = arg;
+
+	(void)multi;
+	loop_timer_stop(fr->loop, &fr->timer);
+	if (in_ms == 0)
+		kick(fr);
+	else if (in_ms > 0)
+		loop_timer(fr->loop, &fr->timer, (uint64_t)in_ms, on_timer);
+	return 0;
+}
+
+/* --- the end of a request --------------------------------------------------
+ */
+
+static void unlink_fetch(struct fetch *f)
+{
+	if (!f->link)
+		return;
+	*f->link = f->next;
+	if (f->next)
+		f->next->link = f->link;
+	f->link = NULL;
+}
+
+static void link_fetch(struct fetch **list, struct fetch *f)
+{
+	f->next = *list;
+	f->link = list;
+	if (f->next)
+		f->next->link = &f->next;
+	*list = f;
+}
+
+static void free_fetch(struct fetch *f)
+{
+	unlink_fetch(f);
+	loop_timer_stop(f->fr->loop, &f->timer);
+	if (f->easy) {
+		/* Not part of it any more: then this answers an error. */
+		curl_multi_remove_handle(f->fr->multi, f->easy);
+		curl_easy_cleanup(f->easy);
+	}
+	curl_slist_free_all(f->lines);
+	curl_slist_free_all(f->resolve);
+	buf_free(&f->head);
+	free(f->body);
+	free(f);
+}
+
+static void reap(struct fetcher *fr)
+{
+	while (fr->depth == 0 && fr->dead)
+		free_fetch(fr->dead);
+}
+
+static void end(struct fetch *f, int err, const char *sentence)
+{
+	if (f->over)
+		return;
+	f->over = true;
+	loop_timer_stop(f->fr->loop, &f->timer);
+	f->events->on_end(f, err, sentence);
+	free_fetch(f);
+}
+
+static void tell(struct fetch *f, int err, const char *sentence)
+{
+	if (f->detail[0])
+		snprintf(f->sentence, sizeof(f->sentence), "%s (%s)", sentence,
+		         f->detail);
+	else
+		snprintf(f->sentence, sizeof(f->sentence), "%s", sentence);
+	end(f, err, f->sentence);
+}
+
+static void end_by(struct fetch *f, CURLcode code)
+{
+	if (f->err == -EMSGSIZE) {
+		end(f, f->err, "the answer is too large");
+		return;
+	}
+	if (code == CURLE_OK && f->headed) {
+		end(f, 0, "");
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
+		if (reasons[i].code == code) {
+			tell(f, reasons[i].err, reasons[i].sentence);
+			return;
+		}
+	}
+	tell(f, -EIO, curl_easy_strerror(code));
+}
+
+/* What libcurl says is over. Calls back, so from outside of libcurl only. */
+static void drain(struct fetcher *fr)
+{
+	CURLMsg *msg;
+	int left;
+
+	while (fr->depth == 0 &&
+	       (msg = curl_multi_info_read(fr->multi, &left))) {
+		CURLcode code = msg->data.result;
+		char *private = NULL;
+
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private);
+		end_by((struct fetch *)(void *)private, code);
+	}
+}
+
+static void on_silence(struct timer *t)
+{
+	struct fetch *f = CONTAINER_OF(t, struct fetch, timer);
+
+	snprintf(f->sentence, sizeof(f->sentence), "%s in %llu ms",
+	         f->head.len ? "no further byte" : "no answer",
+	         (unsigned long long)(f->head.len ? f->idle_timeout_ms
+	                                          : f->answer_timeout_ms));
+	end(f, -ETIMEDOUT, f->sentence);
+}
+
+static void arm(struct fetch *f, uint64_t timeout_ms)
+{
+	if (timeout_ms)
+		loop_timer(f->fr->loop, &f->timer, timeout_ms, on_silence);
+	else
+		loop_timer_stop(f->fr->loop, &f->timer);
+}
+
+/* --- libcurl's callbacks ---------------------------------------------------
+ */
+
+/* Connected; the request is sent next. */
+static int before_request(void *arg, char *peer, char *own, int peer_port,
+                          int own_port)
+{
+	struct fetch *f = arg;
+
+	(void)peer;
+	(void)own;
+	(void)peer_port;
+	(void)own_port;
+	/* libcurl begins again on its own after a kept connection broke. What
+	   was sent may have been executed: not when that would do harm. */
+	if (f->over || (f->sent && !f->repeatable))
+		return CURL_PREREQFUNC_ABORT;
+	f->sent = true;
+	arm(f, f->answer_timeout_ms);
+	return CURL_PREREQFUNC_OK;
+}
+
+static void report_head(struct fetch *f)
+{
+	long status = 0;
+	struct fetch_head head = {
+		.content_type = fetch_field(f, SPAN("content-type")),
+		.mcp_session_id = fetch_field(f, SPAN("mcp-session-id")),
+		.www_authenticate = fetch_field(f, SPAN("www-authenticate")),
+		.retry_after = fetch_field(f, SPAN("retry-after")),
+	};
+
+	curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
+	head.status = (int)status;
+	f->headed = true;
+	if (f->events->on_head)
+		f->events->on_head(f, &head);
+}
+
+static bool is_interim(struct fetch *f)
+{
+	long status = 0;
+
+	curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status < 200;
+}
+
+static size_t take_line(char *at, size_t size, size_t n, void *arg)
+{
+	struct fetch *f = arg;
+	struct span line = span_of(at, size * n);
+
+	if (f->over)
+		return 0;
+	if (f->headed) /* a trailer field (RFC 9110, section 6.5) */
+		return line.len;
+	arm(f, f->idle_timeout_ms);
+	if (span_starts(line, SPAN("HTTP/")))
+		buf_reset(&f->head);
+	buf_add_span(&f->head, line);
+	if (buf_err(&f->head) < 0) {
+		f->err = -EMSGSIZE;
+		return 0;
+	}
+	if ((span_eq(line, SPAN("\r\n")) || span_eq(line, SPAN("\n"))) &&
+	    !is_interim(f))
+		report_head(f);
+	return f->over ? 0 : line.len;
+}
+
+static size_t take_body(char *at, size_t size, size_t n, void *arg)
+{
+	struct fetch *f = arg;
+	struct span piece = span_of(at, size * n);
+	size_t used = MIN(f->skip, piece.len);
+
+	if (f->over)
+		return 0;
+	f->skip -= used;
+	piece = span_from(piece, used);
+	if (piece.len == 0)
+		return used;
+	if (f->max_bytes && piece.len > f->max_bytes - f->taken) {
+		f->err = -EMSGSIZE;
+		return 0;
+	}
+	arm(f, f->idle_timeout_ms);
+
+	size_t taken = f->events->on_body(f, piece);
+	if (f->over)
+		return 0;
+	assert(taken <= piece.len);
+	f->taken += taken;
+	if (taken == piece.len)
+		return used + taken;
+	/* libcurl keeps the whole piece and gives it again. */
+	f->skip = used + taken;
+	f->paused = true;
+	loop_timer_stop(f->fr->loop, &f->timer);
+	return CURL_WRITEFUNC_PAUSE;
+}
+
+/* --- starting --------------------------------------------------------------
+ */
+
+static bool is_sendable(struct span line)
+{
+	for (size_t i = 0; i < line.len; i++) {
+		unsigned char c = (unsigned char)line.at[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return line.len <= LINE_MAX_BYTES;
+}
+
+/* A header line for libcurl, which takes "Name:" for an order to leave the
+ * field out and "Name;" for an empty field. */
+static bool add_line(struct fetch *f, struct span line)
+{
+	size_t name = span_find(line, ':');
+	bool empty = span_trim(span_from(line, name + 1)).len == 0;
+	struct buf text = { .max = LINE_MAX_BYTES + 2 };
+	struct curl_slist *longer = NULL;
+
+	if (name == 0 || name == line.len || !is_sendable(line))
+		return false;
+	buf_add_span(&text, empty ? span_first(line, name) : line);
+	if (empty)
+		buf_putc(&text, ';');
+	buf_putc(&text, '\0');
+	if (buf_err(&text) == 0)
+		longer = curl_slist_append(f->lines, text.bytes);
+	if (longer)
+		f->lines = longer;
+	buf_free(&text);
+	return longer != NULL;
+}
+
+static bool add_fields(struct fetch *f, struct span fields)
+{
+	while (fields.len) {
+		size_t n = span_find(fields, '\n');
+
+		if (n == fields.len || n == 0 || fields.at[n - 1] != '\r' ||
+		    !add_line(f, span_first(fields, n - 1)))
+			return false;
+		fields = span_from(fields, n + 1);
+	}
+	return true;
+}
+
+/* These are libcurl's own ideas; we say what we want to have said. */
+static bool add_lines(struct fetch *f, const struct fetch_request *req)
+{
+	static const char *const silent[] = { "Expect:", "User-Agent:" };
+
+	for (size_t i = 0; i < ARRAY_LEN(silent); i++) {
+		struct curl_slist *longer =
+			curl_slist_append(f->lines, silent[i]);
+
+		if (!longer)
+			return false;
+		f->lines = longer;
+	}
+	for (size_t i = 0; i < req->n_lines; i++)
+		if (!add_line(f, req->lines[i]))
+			return false;
+	return add_fields(f, req->fields);
+}
+
+static bool add_addresses(struct fetch *f, const struct url *url,
+                          const struct fetch_request *req)
+{
+	struct buf text = { .max = 1024 };
+	char before = ':'; /* the first address, then ',' */
+	struct ip ip;
+	uint16_t port;
+
+	if (req->n_addresses == 0 || ip_parse(url->host, &ip))
+		return true;
+	buf_addf(&text, "%.*s:%u", SPAN_ARG(url->host), url->port);
+	for (size_t i = 0; i < req->n_addresses; i++) {
+		char as[IP_TEXT_MAX];
+
+		if (!ip_from_sockaddr((const void *)&req->addresses[i], &ip,
+		                      &port))
+			continue;
+		ip_format(as, &ip);
+		buf_addf(&text, ip_is_v4(&ip) ? "%c%s" : "%c[%s]", before, as);
+		before = ',';
+	}
+	buf_putc(&text, '\0');
+	if (buf_err(&text) == 0)
+		f->resolve = curl_slist_append(NULL, text.bytes);
+	buf_free(&text);
+	return f->resolve != NULL;
+}
+
+static char *text_of(struct span s)
+{
+	char *text = malloc(s.len + 1);
+
+	if (!text)
+		return NULL;
+	if (s.len)
+		memcpy(text, s.at, s.len);
+	text[s.len] = '\0';
+	return text;
+}
+
+static bool set_text(CURL *easy, CURLoption option, struct span value)
+{
+	char *text = text_of(value);
+	bool good = text && curl_easy_setopt(easy, option, text) == CURLE_OK;
+
+	free(text);
+	return good;
+}
+
+static bool set_trust(CURL *easy, struct span ca_pem)
+{
+	struct curl_blob blob = {
+		.data = (void *)(uintptr_t)ca_pem.at,
+		.len = ca_pem.len,
+		.flags = CURL_BLOB_COPY,
+	};
+
+	/* With the directory of certificates besides, libcurl reads the file
+	   for each connection instead of once. */
+	if (curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK)
+		return false;
+	return ca_pem.len == 0 ||
+	       curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob) == CURLE_OK;
+}
+
+static bool set_method(struct fetch *f, const struct fetch_request *req)
+{
+	struct span method = req->method;
+	CURL *easy = f->easy;
+
+	if (method.len == 0)
+		method = req->body.len ? SPAN("POST") : SPAN("GET");
+	for (size_t i = 0; i < method.len; i++)
+		if (method.at[i] < 'A' || method.at[i] > 'Z')
+			return false;
+	if (span_is(method, "HEAD"))
+		return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L) == CURLE_OK;
+	if (req->body.len || span_is(method, "POST")) {
+		f->body = text_of(req->body);
+		if (!f->body)
+			return false;
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, f->body);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+		                 (curl_off_t)req->body.len);
+	}
+	return set_text(easy, CURLOPT_CUSTOMREQUEST, method);
+}
+
+/* These setopt calls can only fail by a bug: assert. */
+#define SET(option, value)                                                \
+	do {                                                              \
+		CURLcode set_ = curl_easy_setopt(f->easy, option, value); \
+		assert(set_ == CURLE_OK);                                 \
+		(void)set_;                                               \
+	} while (0)
+
+static bool set_up(struct fetch *f, const struct fetch_request *req)
+{
+	uint64_t connect_ms = req->connect_timeout_ms ? req->connect_timeout_ms
+	                                              : CONNECT_DEFAULT_MS;
+	struct url url;
+
+	if (url_parse(req->url, &url) != URL_OK)
+		return false;
+	f->easy = curl_easy_init();
+	if (!f->easy || !set_text(f->easy, CURLOPT_URL, req->url) ||
+	    !set_method(f, req) || !add_lines(f, req) ||
+	    !add_addresses(f, &url, req) || !set_trust(f->easy, req->ca_pem))
+		return false;
+	SET(CURLOPT_HTTPHEADER, f->lines);
+	SET(CURLOPT_RESOLVE, f->resolve);
+	SET(CURLOPT_PRIVATE, f);
+	SET(CURLOPT_ERRORBUFFER, f->detail);
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_NOPROGRESS, 1L);
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	SET(CURLOPT_PATH_AS_IS, 1L);
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(CURLOPT_MAXAGE_CONN, (long)FETCH_POOL_AGE_S);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+	SET(CURLOPT_PREREQFUNCTION, before_request);
+	SET(CURLOPT_PREREQDATA, f);
+	SET(CURLOPT_HEADERFUNCTION, take_line);
+	SET(CURLOPT_HEADERDATA, f);
+	SET(CURLOPT_WRITEFUNCTION, take_body);
+	SET(CURLOPT_WRITEDATA, f);
+	return true;
+}
+
+struct fetch *fetch_start(struct fetcher *fr, const struct fetch_request *req)
+{
+	struct fetch *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->fr = fr;
+	f->events = req->events;
+	f->owner = req->owner;
+	f->answer_timeout_ms = req->answer_timeout_ms;
+	f->idle_timeout_ms = req->idle_timeout_ms;
+	f->max_bytes = req->max_bytes;
+	f->repeatable = req->repeatable;
+	f->head.max = FETCH_HEAD_MAX;
+	if (!set_up(f, req) ||
+	    curl_multi_add_handle(fr->multi, f->easy) != CURLM_OK) {
+		free_fetch(f);
+		return NULL;
+	}
+	link_fetch(&fr->all, f);
+	kick(fr);
+	return f;
+}
+
+/* --- what owners ask -------------------------------------------------------
+ */
+
+void *fetch_owner(const struct fetch *f)
+{
+	return f->owner;
+}
+
+struct span fetch_field(const struct fetch *f, struct span name)
+{
+	struct span rest = buf_span(&f->head);
+
+	while (rest.len) {
+		size_t n = span_find(rest, '\n');
+		struct span line = span_first(rest, n);
+		size_t colon = span_find(line, ':');
+
+		if (line.len && line.at[line.len - 1] == '\r')
+			line.len--;
+		if (colon < line.len &&
+		    span_eq_nocase(span_first(line, colon), name))
+			return span_trim(span_from(line, colon + 1));
+		rest = span_from(rest, n + 1);
+	}
+	return span_of(NULL, 0);
+}
+
+bool fetch_was_sent(const struct fetch *f)
+{
+	return f->sent;
+}
+
+void fetch_set_idle(struct fetch *f, uint64_t idle_timeout_ms)
+{
+	f->idle_timeout_ms = idle_timeout_ms;
+	if (f->head.len && !f->paused && !f->over)
+		arm(f, idle_timeout_ms);
+}
+
+void fetch_resume(struct fetch *f)
+{
+	if (!f->paused || f->over)
+		return;
+	f->resuming = true;
+	kick(f->fr);
+}
+
+void fetch_cancel(struct fetch *f)
+{
+	if (f->over)
+		return;
+	f->over = true;
+	loop_timer_stop(f->fr->loop, &f->timer);
+	unlink_fetch(f);
+	link_fetch(&f->fr->dead, f);
+	reap(f->fr);
+}
+
+/* libcurl calls take_body() right here with what it kept. */
+static void resume(struct fetch *f)
+{
+	struct fetcher *fr = f->fr;
+
+	f->resumed = false;
+	f->paused = false;
+	arm(f, f->idle_timeout_ms);
+	fr->depth++;
+	curl_easy_pause(f->easy, CURLPAUSE_CONT);
+	fr->depth--;
+	/* An error in there ends the call, but not the transfer. */
+	if (f->err)
+		end_by(f, CURLE_WRITE_ERROR);
+	reap(fr);
+}
+
+/* From the start again after each: the callbacks may end any of them. */
+static void resume_all(struct fetcher *fr)
+{
+	struct fetch *f;
+
+	for (f = fr->all; f; f = f->next) {
+		f->resumed = f->resuming;
+		f->resuming = false;
+	}
+	do {
+		f = fr->all;
+		while (f && !f->resumed)
+			f = f->next;
+		if (f)
+			resume(f);
+	} while (f);
+}
+
+/* --- look-ups --------------------------------------------------------------
+ */
+
+static void release(struct mailbox *mail) /* holds the lock */
+{
+	bool last = --mail->refs == 0;
+
+	pthread_mutex_unlock(&mail->lock);
+	if (!last)
+		return;
+	close(mail->eventfd);
+	pthread_mutex_destroy(&mail->lock);
+	free(mail);
+}
+
+static void find(struct lookup *l)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *all = NULL;
+	char port[8];
+
+	snprintf(port, sizeof(port), "%u", l->port);
+	if (getaddrinfo(l->host, port, &hints, &all) == 0)
+		for (struct addrinfo *a = all; a; a = a->ai_next)
+			if (l->n < ARRAY_LEN(l->found) &&
+			    a->ai_addrlen <= sizeof(l->found[0]))
+				memcpy(&l->found[l->n++], a->ai_addr,
+				       a->ai_addrlen);
+	if (all)
+		freeaddrinfo(all);
+	l->err = l->n ? 0 : -EHOSTUNREACH;
+}
+
+static void *look_up(void *arg)
+{
+	struct lookup *l = arg;
+	struct mailbox *mail = l->mail;
+
+	find(l);
+	pthread_mutex_lock(&mail->lock);
+	if (mail->closed) {
+		free(l);
+	} else {
+		l->next = mail->done;
+		mail->done = l;
+		eventfd_write(mail->eventfd, 1);
+	}
+	release(mail);
+	return NULL;
+}
+
+static int start_thread(struct lookup *l)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	sigset_t all, old;
+	int err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	sigfillset(&all); /* signals are for the loop's thread */
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&thread, &attr, look_up, l);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return -err;
+}
+
+static void run_lookup(struct lookup *l)
+{
+	struct mailbox *mail = l->mail;
+
+	l->state = LOOKUP_RUNNING;
+	l->fr->n_running++;
+	pthread_mutex_lock(&mail->lock);
+	mail->refs++;
+	pthread_mutex_unlock(&mail->lock);
+	if (start_thread(l) == 0)
+		return;
+	pthread_mutex_lock(&mail->lock);
+	mail->refs--;
+	l->err = -EHOSTUNREACH;
+	l->next = mail->done;
+	mail->done = l;
+	pthread_mutex_unlock(&mail->lock);
+	kick(l->fr);
+}
+
+static void run_queued(struct fetcher *fr)
+{
+	while (fr->queue && fr->n_running < FETCH_LOOKUPS_MAX) {
+		struct lookup **oldest = &fr->queue;
+
+		while ((*oldest)->next)
+			oldest = &(*oldest)->next;
+
+		struct lookup *l = *oldest;
+		*oldest = NULL;
+		run_lookup(l);
+	}
+}
+
+static void collect(struct fetcher *fr)
+{
+	pthread_mutex_lock(&fr->mail->lock);
+	struct lookup *done = fr->mail->done;
+	fr->mail->done = NULL;
+	pthread_mutex_unlock(&fr->mail->lock);
+
+	while (done) {
+		struct lookup *l = done;
+
+		done = l->next;
+		fr->n_running--;
+		if (l->on_done)
+			l->on_done(l->owner, l->err, l->found, l->n);
+		free(l);
+	}
+	run_queued(fr);
+}
+
+struct lookup *
+fetch_resolve(struct fetcher *fr, struct span host, uint16_t port,
+              void (*on_done)(void *owner, int err,
+                              const struct sockaddr_storage *at, size_t n),
+              void *owner)
+{
+	struct lookup *l;
+
+	if (host.len == 0 || host.len > LOOKUP_HOST_MAX)
+		return NULL;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return NULL;
+	*l = (struct lookup){ .fr = fr,
+		              .mail = fr->mail,
+		              .port = port,
+		              .on_done = on_done,
+		              .owner = owner };
+	memcpy(l->host, host.at, host.len);
+	l->next = fr->queue;
+	fr->queue = l;
+	run_queued(fr);
+	return l;
+}
+
+void fetch_resolve_cancel(struct lookup *lookup)
+{
+	lookup->on_done = NULL;
+	if (lookup->state != LOOKUP_QUEUED)
+		return; /* freed when its thread is done */
+	for (struct lookup **l = &lookup->fr->queue; *l; l = &(*l)->next) {
+		if (*l == lookup) {
+			*l = lookup->next;
+			free(lookup);
+			return;
+		}
+	}
+}
+
+/* --- the fetcher -----------------------------------------------------------
+ */
+
+static void on_wakeup(struct source *src, uint32_t events)
+{
+	struct fetcher *fr = CONTAINER_OF(src, struct fetcher, wakeup);
+	eventfd_t count;
+
+	(void)events;
+	eventfd_read(src->fd, &count);
+	fr->kicked = false;
+	collect(fr);
+	resume_all(fr);
+	act(fr, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static struct mailbox *new_mailbox(void)
+{
+	struct mailbox *mail = calloc(1, sizeof(*mail));
+
+	if (!mail)
+		return NULL;
+	mail->refs = 1;
+	mail->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (mail->eventfd < 0) {
+		free(mail);
+		return NULL;
+	}
+	pthread_mutex_init(&mail->lock, NULL);
+	return mail;
+}
+
+static bool begin(struct fetcher *fr)
+{
+	fr->mail = new_mailbox();
+	fr->multi = curl_multi_init();
+	if (!fr->mail || !fr->multi)
+		return false;
+	fr->wakeup = (struct source){ .fd = fr->mail->eventfd,
+		                      .on_ready = on_wakeup };
+	if (loop_add(fr->loop, &fr->wakeup, EPOLLIN) < 0) {
+		fr->wakeup.fd = -1;
+		return false;
+	}
+	curl_multi_setopt(fr->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+	curl_multi_setopt(fr->multi, CURLMOPT_SOCKETDATA, fr);
+	curl_multi_setopt(fr->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+	curl_multi_setopt(fr->multi, CURLMOPT_TIMERDATA, fr);
+	curl_multi_setopt(fr->multi, CURLMOPT_MAXCONNECTS,
+	                  (long)FETCH_IDLE_POOL_MAX);
+	curl_multi_setopt(fr->multi, CURLMOPT_PIPELINING,
+	                  (long)CURLPIPE_NOTHING);
+	return true;
+}
+
+struct fetcher *fetcher_new(struct loop *loop)
+{
+	struct fetcher *fr = calloc(1, sizeof(*fr));
+
+	if (!fr)
+		return NULL;
+	fr->loop = loop;
+	fr->wakeup.fd = -1;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		free(fr);
+		return NULL;
+	}
+	if (!begin(fr)) {
+		fetcher_free(fr);
+		return NULL;
+	}
+	return fr;
+}
+
+static void close_mailbox(struct mailbox *mail)
+{
+	pthread_mutex_lock(&mail->lock);
+	mail->closed = true;
+	while (mail->done) {
+		struct lookup *l = mail->done;
+
+		mail->done = l->next;
+		free(l);
+	}
+	release(mail);
+}
+
+void fetcher_free(struct fetcher *fr)
+{
+	if (!fr)
+		return;
+	assert(fr->depth == 0);
+	while (fr->all)
+		fetch_cancel(fr->all);
+	while (fr->queue)
+		fetch_resolve_cancel(fr->queue);
+	if (fr->multi)
+		curl_multi_cleanup(fr->multi);
+	loop_timer_stop(fr->loop, &fr->timer);
+	if (fr->wakeup.fd >= 0)
+		loop_remove(fr->loop, &fr->wakeup);
+	if (fr->mail)
+		close_mailbox(fr->mail);
+	while (fr->spare) {
+		struct watch *w = fr->spare;
+
+		fr->spare = w->next;
+		free(w);
+	}
+	free(fr);
+	curl_global_cleanup();
+}
