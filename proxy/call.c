@@ -634,6 +634,7 @@ void call_start(struct call *c, const struct message *msg,
 	c->server = route->server;
 	c->id = ++c->proxy->next_id;
 	c->retried = false;
+	c->attempt++;
 	c->running = true;
 	c->error_status = false;
 	c->result_open = false;

@@ -57,6 +57,10 @@ struct call {
 	bool running, retried, error_status, has_token, declares_input;
 	bool result_open; /* streaming: the result's bytes are passing */
 	int status;
+	uint32_t attempt;  /* grows with every start: loops notice that the call
+	                      they work for is over, or began anew */
+	uint64_t whole;    /* bytes of the answer, when its head says so */
+	size_t own_fields; /* bytes of fields before the session's */
 	struct buf body, fields;            /* of the request */
 	struct buf client_id, client_token; /* raw JSON */
 	struct buf in;                      /* an answer in pieces */

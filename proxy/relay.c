@@ -530,14 +530,21 @@ static void on_object(struct call *c, struct span text,
 
 static bool on_message(struct call *c, struct span text);
 
+/* Is the call that a loop began with still being answered? */
+static bool works(const struct call *c, uint32_t attempt)
+{
+	return c->running && c->attempt == attempt;
+}
+
 /* 2025-03-26 backends may put several messages into an array. */
 static bool on_batch(struct call *c, struct span text)
 {
 	struct scan_iter it;
 	struct span item;
+	uint32_t attempt = c->attempt;
 
 	scan_iter_init(&it, text);
-	while (c->running && scan_array_next(&it, &item))
+	while (works(c, attempt) && scan_array_next(&it, &item))
 		if (scan_type(item) != SCAN_OBJECT || !on_message(c, item))
 			return false;
 	return true;
@@ -565,6 +572,7 @@ static void again(struct call *c)
 	exchange_cancel(&c->x);
 	session_lost(c->proxy->sessions, c->snap, c->backend, c->session);
 	c->retried = true;
+	c->attempt++;
 	buf_reset(&c->in);
 	call_send(c);
 }
@@ -593,7 +601,9 @@ static bool on_message(struct call *c, struct span text)
 /* Several JSON texts with line ends between them. */
 static void on_lines(struct call *c, struct span text)
 {
-	while (c->running && text.len) {
+	uint32_t attempt = c->attempt;
+
+	while (works(c, attempt) && text.len) {
 		size_t n = span_find(text, '\n');
 		struct span line = span_first(text, n);
 
@@ -700,8 +710,9 @@ static void end_stream(struct call *c)
 static void on_stream(struct call *c, struct span in)
 {
 	struct span bytes;
+	uint32_t attempt = c->attempt;
 
-	while (c->running) {
+	while (works(c, attempt)) {
 		switch (scan_stream_next(c->stream, &in, &bytes)) {
 		case SCAN_MORE:
 		case SCAN_DONE:
@@ -742,8 +753,10 @@ static void begin_stream(struct call *c)
 	}
 	scan_stream_init(c->stream, passing, PASSING, 1u << PASS_ID);
 	c->form = FORM_STREAM;
+
+	uint32_t attempt = c->attempt;
 	on_stream(c, buf_span(&c->in));
-	if (c->running)
+	if (works(c, attempt))
 		buf_free(&c->in);
 }
 
@@ -818,8 +831,9 @@ static void on_whole_piece(struct call *c, struct span bytes)
 static void on_events(struct call *c, struct span bytes)
 {
 	struct sse_event event;
+	uint32_t attempt = c->attempt;
 
-	while (c->running) {
+	while (works(c, attempt)) {
 		switch (sse_next(&c->sse, &bytes, &event)) {
 		case SSE_MORE:
 			return;
@@ -874,10 +888,12 @@ static void on_body(struct exchange *x, struct span bytes)
 
 static void on_complete(struct call *c)
 {
+	uint32_t attempt = c->attempt;
+
 	switch ((enum call_form)c->form) {
 	case FORM_WHOLE:
 		on_whole(c, buf_span(&c->in));
-		if (c->running && !exchange_running(&c->x) && !c->wait.prev)
+		if (works(c, attempt))
 			nonsense(c, "its answer has no result");
 		return;
 	case FORM_STREAM:

@@ -68,6 +68,8 @@ struct link {
 	bool reused;      /* carried an exchange before this one */
 	bool written;     /* a byte of this exchange's request went out */
 	bool keep_alive;
+	bool last;       /* the piece being handed out ends the body */
+	uint32_t serial; /* grows with every exchange it carries */
 	uint64_t identity;
 };
 
@@ -495,6 +497,7 @@ static bool reuse_link(struct exchange *x)
 			continue;
 		}
 		l->reused = true;
+		l->serial++;
 		l->written = false;
 		l->x = x;
 		x->link = l;
@@ -736,9 +739,19 @@ static const struct exchange_ops ignoring = {
 
 void exchange_detach(struct exchange *x)
 {
-	struct exchange *rest =
-		x->link && x->state == ANSWERING ? malloc(sizeof(*rest)) : NULL;
+	struct link *l = x->state == ANSWERING ? x->link : NULL;
+	struct exchange *rest;
 
+	if (l && l->last) {
+		loop_timer_stop(x->up->loop, &x->timer);
+		x->link = NULL;
+		x->state = IDLE;
+		l->pool->n_busy--;
+		link_release(l, x);
+		serve_queue(x->up, l->pool);
+		return;
+	}
+	rest = l ? malloc(sizeof(*rest)) : NULL;
 	if (!rest) {
 		exchange_cancel(x);
 		return;
@@ -844,46 +857,69 @@ static void complete(struct link *l, bool leftover)
 	finish(x, EXCHANGE_COMPLETE, "");
 }
 
-/* Hand out body bytes. The link or its exchange may end in here. */
+/* The next body bytes at the front of in; empty when there are none now. */
+static struct span take(struct link *l, struct span *in)
+{
+	struct span piece = *in;
+
+	switch (l->framing) {
+	case H1_BODY_CHUNKED:
+		return chunked_next(&l->chunked, in);
+	case H1_BODY_LENGTH:
+		piece = span_first(*in, (size_t)MIN(l->left, in->len));
+		l->left -= piece.len;
+		break;
+	case H1_BODY_NONE:
+		piece.len = 0;
+		break;
+	case H1_BODY_UNTIL_CLOSE:
+		break;
+	}
+	*in = span_from(*in, piece.len);
+	return piece;
+}
+
+/* Was the last byte of the body taken? */
+static bool at_last(const struct link *l)
+{
+	return l->framing == H1_BODY_NONE ||
+	       (l->framing == H1_BODY_LENGTH && l->left == 0) ||
+	       (l->framing == H1_BODY_CHUNKED &&
+	        l->chunked.state == CHUNK_DONE);
+}
+
+/*
+ * Hand out body bytes, one piece behind what is read, so that it is known of
+ * the last piece that it is the last: whoever is satisfied with it gives the
+ * connection back at once. The link or its exchange may end in here.
+ */
 static void deliver(struct link *l, struct span in)
 {
-	struct exchange *x = l->x;
+	uint32_t serial = l->serial;
+	struct span piece = take(l, &in);
 
-	while (in.len && l->x == x && l->framing != H1_BODY_NONE) {
-		struct span piece = in;
+	while (piece.len && l->x && l->serial == serial) {
+		struct exchange *x = l->x;
+		struct span next = take(l, &in);
 
-		if (l->framing == H1_BODY_CHUNKED) {
-			piece = chunked_next(&l->chunked, &in);
-			if (l->chunked.state == CHUNK_BAD) {
-				broken(l, EXCHANGE_GARBAGE,
-				       "its chunked coding is broken");
-				return;
-			}
-		} else if (l->framing == H1_BODY_LENGTH) {
-			piece = span_first(in, (size_t)MIN(l->left, in.len));
-			l->left -= piece.len;
-			in = span_from(in, piece.len);
-		} else {
-			in = span_from(in, in.len);
-		}
+		l->last = next.len == 0 && at_last(l);
+		if (l->last && in.len)
+			l->keep_alive = false;
 		x->received += piece.len;
 		if (too_much(x)) {
 			broken(l, EXCHANGE_TOO_LARGE,
 			       "the answer is over limits.response_bytes");
 			return;
 		}
-		if (piece.len)
-			x->ops->body(x, piece);
-		if (l->x != x && l->x == NULL)
-			return; /* cancelled */
-		x = l->x;       /* or detached */
-		if ((l->framing == H1_BODY_LENGTH && l->left == 0) ||
-		    (l->framing == H1_BODY_CHUNKED &&
-		     l->chunked.state == CHUNK_DONE)) {
-			complete(l, in.len > 0);
-			return;
-		}
+		x->ops->body(x, piece);
+		piece = next;
 	}
+	if (!l->x || l->serial != serial)
+		return; /* cancelled, or serving another exchange already */
+	if (l->framing == H1_BODY_CHUNKED && l->chunked.state == CHUNK_BAD)
+		broken(l, EXCHANGE_GARBAGE, "its chunked coding is broken");
+	else if (at_last(l))
+		complete(l, in.len > 0);
 }
 
 /* The head in up->response is complete; rest is what came behind it. */
@@ -913,14 +949,12 @@ static void answer(struct link *l, struct span rest)
 	           stream ? b->stream_idle_ms : b->idle_timeout_ms, on_timer);
 	if (r->status < 500)
 		board_breaker_ok(&l->up->board->backends[b->slot]);
+	l->last = false;
+
+	uint32_t serial = l->serial;
 	x->ops->head(x, &head);
-	if (!l->x)
-		return;
-	if (l->framing == H1_BODY_NONE) {
-		complete(l, rest.len > 0);
-		return;
-	}
-	deliver(l, rest);
+	if (l->x && l->serial == serial)
+		deliver(l, rest);
 }
 
 /* Look for a head at the front of in, over 1xx heads. */
