@@ -512,7 +512,8 @@ Test(jwt, cheap_checks_come_first)
 	/* Expired and not signed by us: expiry is what is said. */
 	token = make(span_str("{\"alg\":\"ES256\"}"),
 	             span_str("{" WHO "," SUB ",\"exp\":1}"), KEY_ES256);
-	token.bytes[token.len - 5] ^= 1;
+	char *near_end = token.bytes + token.len - 5;
+	*near_end = *near_end == 'A' ? 'B' : 'A';
 	cr_assert_eq(jwt_check(&rules, buf_span(&token), NOW, &claims),
 	             JWT_EXPIRED);
 	buf_free(&token);
