@@ -1,0 +1,167 @@
+"""TLS in the worker, and TLS towards backends."""
+
+import socket
+import ssl
+import warnings
+
+import pytest
+
+import tokens
+from backend import Backend
+from harness import Gateway, Load
+from messages import legacy, modern
+from wire import DEADLINE, Connection, eventually, http
+
+V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+PING = legacy("ping")
+
+
+@pytest.fixture(scope="module")
+def alpha():
+    with Backend("alpha") as backend:
+        yield backend
+
+
+def tls_settings(cert, **more):
+    return {"cert": cert.cert, "key": cert.key, **more}
+
+
+# Gateway(tls=...) is the clients' side; the key of the file is "tls" too.
+class TlsGateway(Gateway):
+    def __init__(self, *backends, server=None, **more):
+        super().__init__(*backends, **more)
+        self.settings["tls"] = server
+
+
+@pytest.fixture(scope="module")
+def gateway(alpha):
+    cert = tokens.certificate()
+    with TlsGateway(alpha, tls=cert.client(), server=tls_settings(cert)) as g:
+        yield g
+
+
+@pytest.mark.parametrize("version, name", [(V12, "TLSv1.2"), (V13, "TLSv1.3")])
+def test_versions(gateway, version, name):
+    context = tokens.certificate().client(version, version)
+    with Connection(gateway.port, tls=context) as c:
+        assert c.sock.version() == name
+        for i in range(3):
+            assert c.ask(legacy("ping", id=i)).json["id"] == i
+
+
+def test_old_versions_are_refused(gateway):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with pytest.raises((ssl.SSLError, OSError)):
+        Connection(gateway.port, tls=context)
+
+
+def test_minimum_version(alpha):
+    cert = tokens.certificate()
+    with TlsGateway(alpha, tls=cert.client(),
+                    server=tls_settings(cert, min_version="1.3")) as g:
+        with pytest.raises((ssl.SSLError, OSError)):
+            Connection(g.port, tls=cert.client(V12, V12))
+        with Connection(g.port, tls=cert.client(V13)) as c:
+            assert c.ask(PING).status == 200
+
+
+def test_calls_and_big_bodies(gateway):
+    client = gateway.client()
+    nonce = "x" * 300000
+    assert client.call("alpha_echo", {"nonce": nonce}) == nonce
+    assert "alpha_echo" in client.names()
+
+
+def test_pipelined_in_one_record(gateway):
+    with gateway.connect() as c:
+        c.send(PING * 20)
+        for _ in range(20):
+            assert c.read().status == 200
+
+
+def test_plain_http_is_refused(gateway):
+    with Connection(gateway.port) as c:
+        r = c.try_send(PING)
+        try:
+            r = c.read()
+        except AssertionError:
+            r = None  # a TLS alert
+        assert r is None or r.status == 400
+    assert gateway.client().call("alpha_echo", {"nonce": "1"}) == "1"
+
+
+def test_half_a_handshake_holds_nobody_up(gateway):
+    with Connection(gateway.port) as c:
+        c.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
+        assert gateway.client().call("alpha_echo", {"nonce": "2"}) == "2"
+
+
+def test_handshake_timeout(alpha):
+    cert = tokens.certificate()
+    with TlsGateway(alpha, tls=cert.client(),
+                    server=tls_settings(cert, handshake_timeout=0.3)) as g:
+        with Connection(g.port) as c:
+            assert c.is_closed()
+
+
+def test_close_notify(gateway):
+    """The end of a TLS stream is told, so nobody can cut it unseen."""
+    with gateway.connect() as c:
+        assert c.ask(legacy("ping", fields={"Connection": "close"})).closes
+        assert c.sock.recv(10) == b""  # ssl raises on a ragged end
+
+
+def test_certificate_reload(alpha):
+    old, new = tokens.certificate(0), tokens.certificate(1)
+    with TlsGateway(alpha, tls=old.client(), server=tls_settings(old)) as g:
+        with g.connect() as kept:
+            assert kept.ask(PING).status == 200
+            g.reload(tls={"cert": new.cert, "key": new.key})
+            with Connection(g.port, tls=new.client()) as c:
+                assert c.ask(PING).status == 200
+            with pytest.raises(ssl.SSLError):
+                Connection(g.port, tls=old.client())
+            # What is open stays open.
+            assert kept.ask(PING).status == 200
+        g.tls = new.client()
+
+
+def test_wrong_key_on_reload(alpha):
+    old, new = tokens.certificate(0), tokens.certificate(1)
+    with TlsGateway(alpha, tls=old.client(), server=tls_settings(old)) as g:
+        g.set(tls={"cert": new.cert, "key": old.key})
+        g.write()
+        g.hup(ok=False)
+        assert g.client().call("alpha_echo", {"nonce": "1"}) == "1"
+
+
+def test_https_backend():
+    cert = tokens.certificate(2)
+    with Backend("beta", tls=cert.server()) as beta, Gateway(
+            beta, entries=[beta.entry(tls_ca=cert.cert)]) as g:
+        client = g.client()
+        for i in range(5):
+            assert client.call("beta_echo", {"nonce": str(i)}) == str(i)
+        big = "y" * 200000
+        assert client.call("beta_echo", {"nonce": big}) == big
+        beta.answers = "sse"
+        assert client.call("beta_echo", {"nonce": "sse"}) == "sse"
+
+
+def test_https_backend_is_verified():
+    cert, other = tokens.certificate(2), tokens.certificate(1)
+    with Backend("beta", tls=cert.server()) as beta, Backend("alpha") as alpha:
+        with Gateway(alpha, entries=[
+                alpha.entry(), beta.entry(tls_ca=other.cert)],
+                ready=False) as g:
+            client = g.client()
+            eventually(lambda: "alpha_echo" in client.names(), "alpha's tools")
+            assert "beta_echo" not in client.names()
+            assert not beta.requests
