@@ -1,0 +1,194 @@
+#include "proxy/lists.h"
+
+#include "lib/crypto.h"
+#include "lib/scan.h"
+
+#define CURSOR_MAX (2 + MESSAGE_URI_MAX) /* bytes, before base64url */
+
+static const struct {
+	char letter; /* of a cursor */
+	struct span member;
+} kinds[LIST_KINDS] = {
+	[LIST_TOOLS] = { 't', { "tools", 5 } },
+	[LIST_PROMPTS] = { 'p', { "prompts", 7 } },
+	[LIST_RESOURCES] = { 'r', { "resources", 9 } },
+	[LIST_TEMPLATES] = { 'm', { "resourceTemplates", 17 } },
+};
+
+static int order(const struct snapshot *snap, const struct entry *e,
+                 uint32_t rank, struct span name)
+{
+	if (e->order != rank)
+		return e->order < rank ? -1 : 1;
+	return span_cmp(snapshot_text(snap, e->name), name);
+}
+
+/* Index of the first entry behind the cursor's. */
+static uint32_t after(const struct snapshot *snap, const struct list *list,
+                      uint32_t rank, struct span name)
+{
+	const struct entry *e = snapshot_array(snap, list->entries);
+	uint32_t low = 0, high = list->entries.len;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (order(snap, &e[middle], rank, name) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool read_cursor(const struct snapshot *snap, const struct message *msg,
+                        const struct list *list, uint32_t *first)
+{
+	char bytes[CURSOR_MAX];
+	struct span text;
+	size_t len;
+
+	*first = 0;
+	if (!msg->cursor.at)
+		return true;
+	if (!scan_string_plain(msg->cursor, &text) ||
+	    !crypto_base64url_decode(text, bytes, sizeof(bytes), &len) ||
+	    len < 2 || bytes[0] != kinds[msg->method->kind].letter ||
+	    (bytes[1] != '0' && bytes[1] != '1'))
+		return false;
+	*first = after(snap, list, (uint32_t)(bytes[1] - '0'),
+	               span_of(bytes + 2, len - 2));
+	return true;
+}
+
+static void add_cursor(const struct snapshot *snap, enum list_kind kind,
+                       const struct entry *last, struct buf *out)
+{
+	char bytes[CURSOR_MAX];
+	struct span name = snapshot_text(snap, last->name);
+
+	if (name.len > sizeof(bytes) - 2)
+		name.len = sizeof(bytes) - 2;
+	bytes[0] = kinds[kind].letter;
+	bytes[1] = last->order ? '1' : '0';
+	memcpy(bytes + 2, name.at, name.len);
+	buf_puts(out, ",\"nextCursor\":\"");
+	char *to = buf_reserve(out, CRYPTO_BASE64URL_LEN(name.len + 2));
+	if (to)
+		buf_commit(out, crypto_base64url_encode(
+					span_of(bytes, name.len + 2), to));
+	buf_putc(out, '"');
+}
+
+void lists_modern_members(const struct snapshot *snap, bool cacheable,
+                          struct buf *out)
+{
+	buf_puts(out, ",\"resultType\":\"complete\"");
+	if (cacheable)
+		buf_addf(out, ",\"ttlMs\":%lld,\"cacheScope\":\"private\"",
+		         (long long)snap->settings->list_ttl);
+	buf_puts(out, ",\"_meta\":{\"io.modelcontextprotocol/serverInfo\":"
+	              "{\"name\":");
+	buf_add_json(out, snapshot_text(snap, snap->head->name));
+	buf_puts(out, ",\"version\":");
+	buf_add_json(out, snapshot_text(snap, snap->head->program_version));
+	buf_puts(out, "}}");
+}
+
+static bool visible(const struct entry *e, const struct scope_set *scopes)
+{
+	return !scopes || scope_set_covers(scopes, &e->needs);
+}
+
+/* A page of what this caller may see, item by item. */
+static void gather(const struct snapshot *snap, const struct list *list,
+                   const struct scope_set *scopes, uint32_t *at, uint32_t most,
+                   struct buf *out)
+{
+	const struct entry *e = snapshot_array(snap, list->entries);
+	uint32_t taken = 0;
+
+	for (; *at < list->entries.len && taken < most; (*at)++) {
+		if (!visible(&e[*at], scopes))
+			continue;
+		if (taken++)
+			buf_putc(out, ',');
+		buf_add_span(out, snapshot_text(snap, e[*at].json));
+	}
+	/* More pages only when something visible is left. */
+	while (*at < list->entries.len && !visible(&e[*at], scopes))
+		(*at)++;
+}
+
+static struct iovec iov_of(struct span s)
+{
+	return (struct iovec){ (void *)(uintptr_t)s.at, s.len };
+}
+
+bool lists_reply(const struct snapshot *snap, const struct message *msg,
+                 const struct scope_set *scopes, struct buf *scratch,
+                 struct reply *reply, struct problem *why)
+{
+	enum list_kind kind = msg->method->kind;
+	const struct list *list = &snapshot_view(snap, msg->era)->lists[kind];
+	const struct entry *e = snapshot_array(snap, list->entries);
+	uint32_t most = (uint32_t)snap->settings->list_page_size;
+	struct span ready = { "", 0 };
+	uint32_t first, last;
+
+	if (!read_cursor(snap, msg, list, &first)) {
+		problem_set(
+			why, 200, RPC_INVALID_PARAMS,
+			"Invalid cursor: use nextCursor of the page before, "
+			"or none");
+		return false;
+	}
+	buf_reset(scratch);
+	buf_puts(scratch, "{\"jsonrpc\":\"2.0\",\"id\":");
+	buf_add_span(scratch, msg->id);
+	buf_puts(scratch, ",\"result\":{\"");
+	buf_add_span(scratch, kinds[kind].member);
+	buf_puts(scratch, "\":[");
+
+	last = first;
+	if (!scopes || list->same_needs) {
+		last = MIN(list->entries.len, first + most);
+		if (last > first)
+			ready = span_of(snap->base + e[first].json.off,
+			                e[last - 1].json.off +
+			                        e[last - 1].json.len -
+			                        e[first].json.off);
+	} else {
+		gather(snap, list, scopes, &last, most, scratch);
+	}
+
+	size_t head = scratch->len;
+	buf_putc(scratch, ']');
+	if (last < list->entries.len) {
+		uint32_t shown = last;
+
+		/* The cursor is the last item that was shown. */
+		while (shown > first && !visible(&e[shown - 1], scopes))
+			shown--;
+		if (shown > first)
+			add_cursor(snap, kind, &e[shown - 1], scratch);
+	}
+	if (msg->era == VIEW_MODERN)
+		lists_modern_members(snap, true, scratch);
+	buf_puts(scratch, "}}");
+	if (buf_err(scratch) < 0) {
+		problem_set(why, 200, RPC_INTERNAL,
+		            "The list is too large for one page; lower "
+		            "list_page_size");
+		return false;
+	}
+
+	struct iovec body[] = {
+		iov_of(span_of(scratch->bytes, head)),
+		iov_of(ready),
+		iov_of(span_of(scratch->bytes + head, scratch->len - head)),
+	};
+	reply->outcome = OUTCOME_SUCCESS;
+	reply->ops->whole(reply, 200, REPLY_JSON, body, ARRAY_LEN(body));
+	return true;
+}
