@@ -8,10 +8,11 @@
  * Three answers: here is the head, give me more bytes, or refused. What is
  * refused is refused for good: the same first bytes never become acceptable,
  * and how the network cut them changes nothing but when it is seen, which is at
- * the end of the head at the latest. Whatever two readers could frame differently (RFC 9112, section 11.2)
- * is refused, also where the standard lets a recipient be lenient: a line end
- * other than CR LF, a folded line, white space before the colon, a second
- * Content-Length, Content-Length next to Transfer-Encoding.
+ * the end of the head at the latest. Whatever two readers could frame
+ * differently (RFC 9112, section 11.2) is refused, also where the standard lets
+ * a recipient be lenient: a line end other than CR LF, a folded line, white
+ * space before the colon, a second Content-Length, Content-Length next to
+ * Transfer-Encoding.
  *
  * After a refusal the connection must be closed: where the next message would
  * begin is unknown.
