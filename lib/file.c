@@ -13,7 +13,7 @@ static int drain(int fd, struct buf *into)
 		/* One byte over the limit must be seen, so ask for room last.
 		 */
 		size_t left = into->max - into->len;
-		char spare;
+		char spare = 0;
 		char *to = left ? buf_reserve(into, MIN(left, READ_AT_ONCE))
 		                : &spare;
 

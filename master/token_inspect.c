@@ -8,6 +8,8 @@
 #include "lib/crypto.h"
 #include "lib/scan.h"
 
+#define INPUT_MAX 16384 /* bytes; enough to say that it is too long */
+
 /*
  * A value as it stands, but for DEL and the C1 controls (U+0080 to U+009F),
  * which JSON allows and a terminal obeys.
@@ -156,7 +158,7 @@ static int show(const struct token_wish *w, struct span token,
 
 int token_inspect(const struct token_wish *w)
 {
-	struct buf token = { .max = 2 * JWT_MAX };
+	struct buf token = { .max = INPUT_MAX };
 	struct key *key = NULL;
 	int status = TOKEN_DONE;
 

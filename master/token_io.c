@@ -36,8 +36,8 @@ void token_io_wipe(struct buf *b)
 	buf_free(b);
 }
 
-/* Standard input to its end, without one newline at the end. */
-static int read_input(struct buf *into)
+/* Standard input to its end or first line, without the newline at the end. */
+static int read_input(struct buf *into, bool one_line)
 {
 	/* All the room at once: a secret that moves leaves copies behind. */
 	char *at = buf_reserve(into, into->max);
@@ -52,6 +52,8 @@ static int read_input(struct buf *into)
 		if (n == 0)
 			break;
 		buf_commit(into, (size_t)n);
+		if (one_line && into->bytes[into->len - 1] == '\n')
+			break;
 	}
 	if (!at)
 		return buf_err(into);
@@ -71,12 +73,12 @@ int token_io_ask(struct buf *into, const char *what)
 	bool terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
 
 	if (terminal) {
-		fprintf(stderr, "%s, then end of file (Ctrl-D): ", what);
+		fprintf(stderr, "%s: ", what);
 		hidden = shown;
 		hidden.c_lflag &= ~(tcflag_t)ECHO;
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
 	}
-	int err = read_input(into);
+	int err = read_input(into, terminal);
 	if (terminal) {
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
 		fputc('\n', stderr);

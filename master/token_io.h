@@ -36,8 +36,8 @@ int token_io_finish(int status);
 void token_io_wipe(struct buf *b);
 
 /*
- * Read standard input to its end, without one newline at the end; at a terminal
- * ask for what first and do not show what is typed. into->max is one more than
+ * Read standard input to its end, without one newline at the end. At a terminal
+ * ask for what, read one line and do not show it. into->max is one more than
  * the longest input. Returns TOKEN_DONE or, having complained, TOKEN_FAILED.
  */
 int token_io_ask(struct buf *into, const char *what);

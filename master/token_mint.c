@@ -11,7 +11,8 @@
 #include "lib/clock.h"
 #include "lib/crypto.h"
 
-#define TOKEN_ID_LEN 16 /* random bytes of `jti` */
+#define TOKEN_ID_LEN 16    /* random bytes of `jti` */
+#define TOKEN_ROOM   32768 /* bytes; what is over JWT_MAX is refused later */
 
 static int write_new(const char *path, mode_t mode, struct span text)
 {
@@ -170,7 +171,7 @@ static int mint_with(const struct token_wish *w, const struct key *key,
                      int64_t ttl_s)
 {
 	struct buf header = { .max = JWT_MAX }, claims = { .max = JWT_MAX };
-	struct buf token = { .max = 4 * JWT_MAX };
+	struct buf token = { .max = TOKEN_ROOM };
 	int64_t now_s = clock_utc_ms() / 1000;
 	enum key_alg alg;
 

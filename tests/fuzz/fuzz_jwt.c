@@ -30,8 +30,10 @@ static const struct jwt_key *fixed_key(void)
 
 static void add_part(struct buf *token, struct span json)
 {
-	char *to = buf_reserve(token, CRYPTO_BASE64URL_LEN(json.len));
+	char *to = NULL;
 
+	if (json.len)
+		to = buf_reserve(token, CRYPTO_BASE64URL_LEN(json.len));
 	if (to)
 		buf_commit(token, crypto_base64url_encode(json, to));
 	buf_putc(token, '.');
