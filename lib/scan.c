@@ -117,7 +117,7 @@ static const struct verdict {
 static const char *refuse(struct scan_engine *s, const char *p,
                           enum reason reason)
 {
-	s->refused = (uint8_t)reason;
+	s->refused = reason;
 	s->stop = REFUSED;
 	s->why.offset = reason >= DUPLICATE ? s->name_offset
 	                                    : s->base + (size_t)(p - s->piece);
@@ -148,9 +148,9 @@ static inline unsigned special(const char *p, bool checked)
 	return (unsigned)_mm_movemask_epi8(hit);
 }
 
-static inline size_t first_special(unsigned hits)
+static inline const char *first_special(const char *p, unsigned hits)
 {
-	return (size_t)__builtin_ctz(hits);
+	return p + __builtin_ctz(hits);
 }
 #else
 #define EACH(byte) (UINT64_MAX / 255 * (byte))
@@ -170,42 +170,40 @@ static inline unsigned special(const char *p, bool checked)
 	return (hit & EACH(0x80)) != 0;
 }
 
-/* Which one it is, the caller's byte loop finds: any byte order is good. */
-static inline size_t first_special(unsigned hits)
+/* Byte by byte, so that the order of bytes in a word does not matter. */
+static inline const char *first_special(const char *p, unsigned hits)
 {
 	(void)hits;
-	return 0;
+	while (is_plain((unsigned char)*p))
+		p++;
+	return p;
 }
 #endif
 
 /* The first byte of a string that does not stand for itself, or end. */
 static inline const char *skip_plain(const char *p, const char *end)
 {
-	while (end - p >= WIDE) {
+	for (; end - p >= WIDE; p += WIDE) {
 		unsigned hits = special(p, false);
 
-		if (hits) {
-			p += first_special(hits);
-			break;
-		}
-		p += WIDE;
+		if (hits)
+			return first_special(p, hits);
 	}
 	while (p < end && is_plain((unsigned char)*p))
 		p++;
 	return p;
 }
 
-/* The first quote or backslash of a text that has been checked, or end. */
+/* The next quote or backslash of a text that has been checked, or end. */
 static inline const char *skip_checked(const char *p, const char *end)
 {
-	while (end - p >= WIDE) {
+	for (; end - p >= WIDE; p += WIDE) {
 		unsigned hits = special(p, true);
 
 		if (hits) {
-			p += first_special(hits);
+			p = first_special(p, hits);
 			break;
 		}
-		p += WIDE;
 	}
 	while (p < end && *p != '"' && *p != '\\')
 		p++;
@@ -229,34 +227,27 @@ static inline const char *skip_space(const char *p, const char *end)
  */
 
 /* What the byte after a backslash stands for; 0 for u and for no escape. */
+static const char escapes[256] = {
+	['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+	['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+};
+
 static inline char unescape(char c)
 {
-	switch (c) {
-	case '"':
-	case '\\':
-	case '/':
-		return c;
-	case 'b':
-		return '\b';
-	case 'f':
-		return '\f';
-	case 'n':
-		return '\n';
-	case 'r':
-		return '\r';
-	case 't':
-		return '\t';
-	default:
-		return 0;
-	}
+	return escapes[(unsigned char)c];
 }
+
+/* The value of a hexadecimal digit plus one; 0 for any other byte. */
+static const uint8_t hexes[256] = {
+	['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+	['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+	['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+	['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 static inline int hex_digit(char c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)ascii_lower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return hexes[(unsigned char)c] - 1;
 }
 
 static inline bool is_high(uint32_t unit)
@@ -269,12 +260,70 @@ static inline bool is_low(uint32_t unit)
 	return unit >= 0xdc00 && unit <= 0xdfff;
 }
 
+/* No character, so equal to none. */
+#define NO_POINT UINT32_MAX
+
+/* The value of four hexadecimal digits, or NO_POINT. */
+static inline uint32_t hex_unit(struct span s)
+{
+	uint32_t unit = 0;
+
+	if (s.len < 4)
+		return NO_POINT;
+	for (size_t i = 0; i < 4; i++) {
+		int digit = hex_digit(s.at[i]);
+
+		if (digit < 0)
+			return NO_POINT;
+		unit = unit << 4 | (uint32_t)digit;
+	}
+	return unit;
+}
+
+/* An escape at the front of *s, which moves past it; NO_POINT if broken. */
+static uint32_t take_escape(struct span *s)
+{
+	uint32_t high, low;
+
+	if (s->len < 2)
+		return NO_POINT;
+	if (s->at[1] != 'u') {
+		char c = unescape(s->at[1]);
+
+		*s = span_from(*s, 2);
+		return c ? (unsigned char)c : NO_POINT;
+	}
+	high = hex_unit(span_from(*s, 2));
+	*s = span_from(*s, 6);
+	if (!is_high(high))
+		return is_low(high) ? NO_POINT : high;
+	if (s->len < 6 || s->at[0] != '\\' || s->at[1] != 'u')
+		return NO_POINT;
+	low = hex_unit(span_from(*s, 2));
+	*s = span_from(*s, 6);
+	if (!is_low(low))
+		return NO_POINT;
+	return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+}
+
 static void begin_hex(struct scan_engine *s, bool paired)
 {
 	s->token = HEX;
 	s->digits = 4;
 	s->unit = 0;
 	s->paired = paired;
+}
+
+/* The two bytes that must come between the units of a pair. */
+static const char *read_pair(struct scan_engine *s, const char *p, char want)
+{
+	if (*p != want)
+		return refuse(s, p, BAD_PAIR);
+	if (want == 'u')
+		begin_hex(s, true);
+	else
+		s->token = PAIR_U;
+	return p + 1;
 }
 
 static const char *read_hex(struct scan_engine *s, const char *p,
@@ -337,12 +386,24 @@ static const char *read_continuation(struct scan_engine *s, const char *p)
 	return p + 1;
 }
 
-/* Whole characters beyond ASCII, as many as there are in a row. */
+/*
+ * Whole characters beyond ASCII, as many as there are in a row. Those of two
+ * and three bytes whose second byte has its full range go first and fast.
+ */
 static inline const char *skip_characters(const char *p, const char *end)
 {
 	while (p < end && (unsigned char)*p >= 0x80) {
-		size_t n = utf8_len(span_of(p, (size_t)(end - p)));
+		const unsigned char *c = (const unsigned char *)p;
+		size_t n;
 
+		if (end - p >= 3 && c[0] >= 0xc2 && c[0] <= 0xdf &&
+		    (c[1] & 0xc0) == 0x80)
+			n = 2;
+		else if (end - p >= 3 && c[0] >= 0xe1 && c[0] <= 0xec &&
+		         (c[1] & 0xc0) == 0x80 && (c[2] & 0xc0) == 0x80)
+			n = 3;
+		else
+			n = utf8_len(span_of(p, (size_t)(end - p)));
 		if (n == 0)
 			break;
 		p += n;
@@ -363,11 +424,13 @@ static const char *read_text(struct scan_engine *s, const char *p,
 		}
 		s->odd = true;
 		if (*p == '\\') {
-			if (end - p < 2 || !unescape(p[1])) {
-				s->token = ESCAPE;
+			struct span rest = span_of(p, (size_t)(end - p));
+
+			if (take_escape(&rest) == NO_POINT) {
+				s->token = ESCAPE; /* cut, or wrong */
 				return p + 1;
 			}
-			p += 2;
+			p = rest.at;
 			continue;
 		}
 		if ((unsigned char)*p < 0x20)
@@ -444,7 +507,7 @@ static inline const char *read_number(struct scan_engine *s, const char *p,
 		}
 		token = next;
 	}
-	s->token = (uint8_t)token;
+	s->token = token;
 	return p;
 }
 
@@ -462,9 +525,9 @@ static const char *read_literal(struct scan_engine *s, const char *p,
 	return p;
 }
 
-/* Go on in a token until it is complete: s->token is then NONE. */
-static inline const char *read_token(struct scan_engine *s, const char *p,
-                                     const char *end)
+/* Go on in a token byte by byte until it is plain text again, or complete. */
+static const char *read_rest(struct scan_engine *s, const char *p,
+                             const char *end)
 {
 	while (p < end && s->token != NONE && !s->stop) {
 		switch ((enum token)s->token) {
@@ -478,16 +541,10 @@ static inline const char *read_token(struct scan_engine *s, const char *p,
 			p = read_hex(s, p, end);
 			break;
 		case PAIR:
-			if (*p != '\\')
-				return refuse(s, p, BAD_PAIR);
-			s->token = PAIR_U;
-			p++;
+			p = read_pair(s, p, '\\');
 			break;
 		case PAIR_U:
-			if (*p != 'u')
-				return refuse(s, p, BAD_PAIR);
-			begin_hex(s, true);
-			p++;
+			p = read_pair(s, p, 'u');
 			break;
 		case CONTINUATION:
 			p = read_continuation(s, p);
@@ -504,54 +561,25 @@ static inline const char *read_token(struct scan_engine *s, const char *p,
 }
 
 /*
+ * Go on in a token until it is complete, s->token is then NONE, or until the
+ * piece is. A string without anything special takes the short way.
+ */
+static inline const char *read_token(struct scan_engine *s, const char *p,
+                                     const char *end)
+{
+	if (LIKELY(s->token == TEXT)) {
+		p = skip_plain(p, end);
+		if (LIKELY(p < end && *p == '"')) {
+			s->token = NONE;
+			return p + 1;
+		}
+	}
+	return read_rest(s, p, end);
+}
+
+/*
  * Names at the routed levels.
  */
-
-/* No character, so equal to none that a wanted name has. */
-#define NO_POINT UINT32_MAX
-
-/* The value of four hexadecimal digits, or NO_POINT. */
-static uint32_t hex_unit(struct span s)
-{
-	uint32_t unit = 0;
-
-	if (s.len < 4)
-		return NO_POINT;
-	for (size_t i = 0; i < 4; i++) {
-		int digit = hex_digit(s.at[i]);
-
-		if (digit < 0)
-			return NO_POINT;
-		unit = unit << 4 | (uint32_t)digit;
-	}
-	return unit;
-}
-
-/* An escape at the front of *s, which moves past it; NO_POINT if broken. */
-static uint32_t take_escape(struct span *s)
-{
-	uint32_t high, low;
-
-	if (s->len < 2)
-		return NO_POINT;
-	if (s->at[1] != 'u') {
-		char c = unescape(s->at[1]);
-
-		*s = span_from(*s, 2);
-		return c ? (unsigned char)c : NO_POINT;
-	}
-	high = hex_unit(span_from(*s, 2));
-	*s = span_from(*s, 6);
-	if (!is_high(high))
-		return is_low(high) ? NO_POINT : high;
-	if (s->len < 6 || s->at[0] != '\\' || s->at[1] != 'u')
-		return NO_POINT;
-	low = hex_unit(span_from(*s, 2));
-	*s = span_from(*s, 6);
-	if (!is_low(low))
-		return NO_POINT;
-	return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-}
 
 /* The character at the front of *s, not empty, which moves past it. */
 static uint32_t take_point(struct span *s)
@@ -585,7 +613,7 @@ static uint32_t fold(uint32_t point)
 static enum reason compare(struct span name, struct span key)
 {
 	bool folded = false;
-	bool escaped = memchr(name.at, '\\', name.len) != NULL;
+	bool escaped = span_find(name, '\\') < name.len;
 
 	while (key.len) {
 		uint32_t want = take_point(&key);
@@ -607,31 +635,57 @@ static inline uint32_t rows_here(const struct scan_engine *s)
 	return s->children[s->row_at[s->watch]];
 }
 
+/* Names are too short for a call of memcmp() to pay. */
+static inline bool same(const char *a, const char *b, size_t n)
+{
+	uint32_t x, y;
+
+	for (; n >= sizeof(x); n -= sizeof(x)) {
+		memcpy(&x, a, sizeof(x));
+		memcpy(&y, b, sizeof(y));
+		if (x != y)
+			return false;
+		a += sizeof(x);
+		b += sizeof(x);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (a[i] != b[i])
+			return false;
+	return true;
+}
+
+/* What a name, written without anything special, is to a wanted one. */
+static inline enum reason compare_plain(struct span name, struct span key,
+                                        bool *found)
+{
+	if (LIKELY(name.len != key.len))
+		return FINE;
+	*found = same(name.at, key.at, key.len);
+	return !*found && span_eq_nocase(name, key) ? FOLDED : FINE;
+}
+
 /* Find the row of a name, or NO_ROW, or refuse it. */
 static void match(struct scan_engine *s, const char *p, struct span name)
 {
 	s->row = NO_ROW;
-	if (name.len == 0)
-		return;
 	for (uint32_t left = rows_here(s); left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctz(left);
 		struct span key = s->want[i].key;
-		enum reason reason = FINE;
+		bool found = false;
+		enum reason reason = compare_plain(name, key, &found);
 
-		if (s->odd)
-			reason = span_eq(name, key) ? FINE : compare(name, key);
-		if (reason == FINE && key.len != name.len)
-			continue;
-		if (reason == FINE && memcmp(key.at, name.at, key.len) == 0) {
-			if (s->seen & UINT32_C(1) << i)
-				reason = DUPLICATE;
-			s->seen |= UINT32_C(1) << i;
-			s->row = (uint8_t)(i + 1);
-		} else if (reason == FINE && span_eq_nocase(key, name)) {
-			reason = FOLDED;
-		}
-		if (reason != FINE)
+		if (s->odd && !found)
+			reason = compare(name, key);
+		if (found && s->seen & UINT32_C(1) << i)
+			reason = DUPLICATE;
+		if (UNLIKELY(reason != FINE)) {
 			refuse(s, p, reason);
+			return;
+		}
+		if (found) {
+			s->seen |= UINT32_C(1) << i;
+			s->row = i + 1;
+		}
 	}
 }
 
@@ -695,7 +749,7 @@ static const char *open_container(struct scan_engine *s, const char *p)
 	if (object && s->depth == s->watch && s->row != NO_ROW &&
 	    s->children[s->row]) {
 		s->watch++;
-		s->row_at[s->watch] = s->row;
+		s->row_at[s->watch] = (uint8_t)s->row;
 	}
 	s->depth++;
 	s->is_object[s->depth] = object;
@@ -720,14 +774,6 @@ static const char *close_container(struct scan_engine *s, const char *p)
 	return p + 1;
 }
 
-static const char *begin_literal(struct scan_engine *s, const char *p,
-                                 const char *rest)
-{
-	s->token = LITERAL;
-	s->literal = rest;
-	return p + 1;
-}
-
 /* What to say of a byte that begins no value. */
 static enum reason misfit(const struct scan_engine *s, char c)
 {
@@ -736,7 +782,60 @@ static enum reason misfit(const struct scan_engine *s, char c)
 	return s->depth == 0 && !ascii ? BAD_MARK : BAD_VALUE;
 }
 
-static inline const char *begin_value(struct scan_engine *s, const char *p)
+/* The token that a byte begins, NONE if it begins no value without brackets. */
+static inline unsigned token_of(struct scan_engine *s, char c)
+{
+	switch (c) {
+	case '"':
+		return TEXT;
+	case '-':
+		return MINUS;
+	case 't':
+		s->literal = "rue";
+		return LITERAL;
+	case 'f':
+		s->literal = "alse";
+		return LITERAL;
+	case 'n':
+		s->literal = "ull";
+		return LITERAL;
+	default:
+		return numbers[MINUS][digits[(unsigned char)c]];
+	}
+}
+
+/* The token of a name or a value is complete, its last byte before p. */
+static inline void end_token(struct scan_engine *s, const char *p)
+{
+	if (s->expect != KEY) {
+		end_value(s, p);
+		return;
+	}
+	s->expect = COLON;
+	if (s->depth == s->watch)
+		end_name(s, p);
+}
+
+static inline const char *read_name(struct scan_engine *s, const char *p,
+                                    const char *end)
+{
+	if (*p != '"')
+		return refuse(s, p, BAD_KEY);
+	s->token = TEXT;
+	s->expect = KEY;
+	s->odd = false;
+	s->carried = 0;
+	s->name = p + 1;
+	s->name_offset = s->base + (size_t)(p - s->piece);
+	p = read_token(s, p + 1, end);
+	if (s->token == NONE)
+		end_token(s, p);
+	return p;
+}
+
+/* A value, or the beginning of a container. */
+static inline const char *read_value(struct scan_engine *s, const char *p,
+                                     const char *end)
 {
 	if (at_row(s)) {
 		if (s->found) {
@@ -747,64 +846,60 @@ static inline const char *begin_value(struct scan_engine *s, const char *p)
 			return p;
 		}
 	}
-	switch (*p) {
-	case '"':
-		s->token = TEXT;
-		return p + 1;
-	case '{':
-	case '[':
+	if (*p == '{' || *p == '[')
 		return open_container(s, p);
-	case 't':
-		return begin_literal(s, p, "rue");
-	case 'f':
-		return begin_literal(s, p, "alse");
-	case 'n':
-		return begin_literal(s, p, "ull");
-	default:
-		s->token = numbers[MINUS][digits[(unsigned char)*p]];
-		if (*p == '-')
-			s->token = MINUS;
-		if (s->token == NONE)
-			return refuse(s, p, misfit(s, *p));
-		return p + 1;
-	}
+	s->expect = VALUE;
+	s->token = token_of(s, *p);
+	if (s->token == NONE)
+		return refuse(s, p, misfit(s, *p));
+	p = read_token(s, p + 1, end);
+	if (s->token == NONE)
+		end_token(s, p);
+	return p;
 }
 
-static inline const char *begin_name(struct scan_engine *s, const char *p)
+/* Move p to the next byte to read, if there is one and nothing to stop for. */
+static inline bool goes_on(const struct scan_engine *s, const char **p,
+                           const char *end)
 {
-	if (*p != '"')
-		return refuse(s, p, BAD_KEY);
-	s->token = TEXT;
-	s->expect = KEY;
-	s->odd = false;
-	s->carried = 0;
-	s->name = p + 1;
-	s->name_offset = s->base + (size_t)(p - s->piece);
-	return p + 1;
+	if (s->token != NONE || s->stop)
+		return false;
+	*p = skip_space(*p, end);
+	return *p < end;
 }
 
-/* One byte that is no white space, outside of tokens. */
-static inline const char *read_structure(struct scan_engine *s, const char *p)
+/*
+ * One step of the structure: p is at no white space. A member is one step, from
+ * its name to its value, and where a piece ended in it the next one goes on.
+ */
+static inline const char *read_step(struct scan_engine *s, const char *p,
+                                    const char *end)
 {
 	switch ((enum expect)s->expect) {
+	case FIRST_KEY:
+		if (*p == '}')
+			return close_container(s, p);
+		/* fall through */
+	case KEY:
+		p = read_name(s, p, end);
+		if (!goes_on(s, &p, end))
+			return p;
+		/* fall through */
+	case COLON:
+		if (*p != ':')
+			return refuse(s, p, BAD_COLON);
+		s->expect = VALUE;
+		p = skip_space(p + 1, end);
+		if (p == end)
+			return p;
+		return read_value(s, p, end);
 	case FIRST_VALUE:
 		if (*p == ']')
 			return close_container(s, p);
 		/* fall through */
 	case VALUE:
 	case ANNOUNCED:
-		return begin_value(s, p);
-	case FIRST_KEY:
-		if (*p == '}')
-			return close_container(s, p);
-		/* fall through */
-	case KEY:
-		return begin_name(s, p);
-	case COLON:
-		if (*p != ':')
-			return refuse(s, p, BAD_COLON);
-		s->expect = VALUE;
-		return p + 1;
+		return read_value(s, p, end);
 	case AFTER:
 		if (*p == '}' || *p == ']')
 			return close_container(s, p);
@@ -816,17 +911,6 @@ static inline const char *read_structure(struct scan_engine *s, const char *p)
 		break;
 	}
 	return refuse(s, p, BAD_TRAILER);
-}
-
-static inline void end_token(struct scan_engine *s, const char *p)
-{
-	if (s->expect != KEY) {
-		end_value(s, p);
-		return;
-	}
-	s->expect = COLON;
-	if (s->depth == s->watch)
-		end_name(s, p);
 }
 
 /*
@@ -841,19 +925,13 @@ static void run(struct scan_engine *s, struct span *in)
 	s->piece = p;
 	s->name = p;
 	s->stop = GO;
-	while (!s->stop) {
-		if (s->token != NONE) {
-			p = read_token(s, p, end);
-			if (s->token != NONE || s->stop)
-				break;
+	if (s->token != NONE) {
+		p = read_token(s, p, end);
+		if (s->token == NONE)
 			end_token(s, p);
-			continue;
-		}
-		p = skip_space(p, end);
-		if (p == end)
-			break;
-		p = read_structure(s, p);
 	}
+	while (goes_on(s, &p, end))
+		p = read_step(s, p, end);
 	if (s->token != NONE && s->expect == KEY && s->depth == s->watch)
 		carry(s, end);
 	s->base += (size_t)(p - in->at);
@@ -965,7 +1043,7 @@ static enum scan_event give(struct scan_stream *s, enum scan_event event,
 	s->next = 0;
 	switch (event) {
 	case SCAN_BEGIN:
-		s->member = s->engine.row - 1;
+		s->member = (int)s->engine.row - 1;
 		s->inside = true;
 		s->lost = false;
 		s->kept[s->member].at = s->n_store;

@@ -124,22 +124,25 @@ MUST_CHECK enum scan_result scan_document(struct span text,
  * here so that a stream needs no memory but its owner's.
  */
 struct scan_engine {
-	uint8_t token;   /* what was cut by the end of the piece, if anything */
-	uint8_t expect;  /* what must come next */
-	uint8_t stop;    /* why the engine gave control back */
-	uint8_t depth;   /* containers open */
-	uint8_t watch;   /* of these, the outermost that are routed */
-	uint8_t row;     /* of the value in hand; 0 is the root */
-	uint8_t refused; /* reason of the verdict, 0 while all is well */
-	bool odd;        /* the name in hand has an escape or is not ASCII */
-	bool empty;      /* the object just closed has no members */
-
-	uint8_t digits;      /* of a \u escape still to come */
-	uint8_t bytes;       /* of a UTF-8 character still to come */
-	uint8_t low, high;   /* range of the next of those */
-	bool paired;         /* the \u escape is the second of a pair */
-	uint16_t unit;       /* value of the \u escape so far */
+	/* token and stop are asked together right after one was set. They do
+	   not share a word, which the compiler would then read as one before
+	   the byte in it has arrived. */
+	unsigned token;      /* what was cut by the end of the piece, if any */
 	const char *literal; /* rest of true, false, null to come */
+	unsigned stop;       /* why the engine gave control back */
+	unsigned expect;     /* what must come next */
+	unsigned depth;      /* containers open */
+	unsigned watch;      /* of these, the outermost that are routed */
+	unsigned row;        /* of the value in hand; 0 is the root */
+	unsigned refused;    /* reason of the verdict, 0 while all is well */
+	bool odd;   /* the name in hand has an escape or is not ASCII */
+	bool empty; /* the object just closed has no members */
+
+	bool paired;       /* the \u escape is the second of a pair */
+	uint8_t digits;    /* of a \u escape still to come */
+	uint16_t unit;     /* value of the \u escape so far */
+	uint8_t bytes;     /* of a UTF-8 character still to come */
+	uint8_t low, high; /* range of the next of those */
 
 	const struct scan_want *want;
 	struct span *found; /* of a document; NULL in a stream */

@@ -9,8 +9,8 @@
 #include "lib/buf.h"
 #include "lib/scan.h"
 
-#define ROUNDS      9
-#define ROUND_BYTES (32u << 20) /* read by one round */
+#define ROUNDS      200
+#define ROUND_BYTES (1u << 20) /* read by one round */
 
 enum { JSONRPC, ID, METHOD, PARAMS, NAME, ARGUMENTS, META, VERSION, N_WANT };
 

@@ -567,6 +567,41 @@ Test(scan, every_name_gets_its_verdict_however_it_is_cut)
 		check_every_cut(&names[i]);
 }
 
+/* Names longer than a stream carries over a cut, and the longest that count. */
+Test(scan, long_names_get_their_verdict_however_they_are_cut)
+{
+	static const struct {
+		const char *front;
+		const char *escaped; /* written as \u00xx each byte */
+		size_t tail;         /* more bytes at the end */
+		enum scan_result result;
+	} long_names[] = {
+		{ "", "resultType", 0, SCAN_ESCAPED_KEY },
+		{ "", "resulttype", 0, SCAN_FOLDED_KEY },
+		{ "", "resultTyp", 0, SCAN_OK },
+		{ "", "resultTypes", 0, SCAN_OK },
+		{ "", "resultType", 1, SCAN_OK },
+		{ "resultType\\u0000", "", 1000, SCAN_ESCAPED_KEY },
+		{ "resultType", "", 1000, SCAN_OK },
+		{ "", "", 1000, SCAN_OK },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(long_names); i++) {
+		struct buf b = { .max = TEXT_MAX };
+		const char *c = long_names[i].escaped;
+
+		buf_addf(&b, "{\"result\":{\"%s", long_names[i].front);
+		for (; *c; c++)
+			buf_addf(&b, "\\u%04x", (unsigned)*c);
+		for (size_t n = 0; n < long_names[i].tail; n++)
+			buf_putc(&b, 'z');
+		buf_puts(&b, "\":1}}");
+		check_every_cut(
+			&(struct sample){ long_names[i].result, buf_span(&b) });
+		buf_free(&b);
+	}
+}
+
 /* The front of a good text is never refused, only incomplete. */
 Test(scan, a_front_of_a_good_text_is_truncated)
 {
