@@ -1,0 +1,715 @@
+#include "worker/pages.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "lib/clock.h"
+#include "lib/utf8.h"
+#include "lib/version.h"
+#include "proxy/own.h"
+
+#define PREFIX   "oci_mcp_gateway_"
+#define RESOURCE "/.well-known/oauth-protected-resource"
+#define JSON     "application/json"
+
+/* --- probes ---------------------------------------------------------------
+ */
+
+static int health(const struct page_input *in, struct buf *out)
+{
+	uint64_t up_ms = clock_mono_ms() - in->board->started_ms;
+	struct span version =
+		snapshot_text(in->snap, in->snap->head->program_version);
+
+	buf_addf(out,
+	         "{\"status\":\"ok\",\"uptime_seconds\":%" PRIu64
+	         ",\"version\":",
+	         up_ms / 1000);
+	buf_add_json(out, version.len ? version : SPAN(VERSION));
+	buf_puts(out, "}\n");
+	return 200;
+}
+
+/*
+ * Why no request should be sent here, or NULL. A degraded backend is good
+ * enough: were it not, one failed round of probes would take every replica
+ * out of the load balancer at once.
+ */
+static const char *not_ready(const struct page_input *in,
+                             const struct own_tally *tally)
+{
+	const struct board *b = in->board;
+
+	if (atomic_load_explicit(&b->draining, memory_order_relaxed))
+		return "draining";
+	if (atomic_load_explicit(&b->discovered_generation,
+	                         memory_order_relaxed) <
+	    in->snap->head->config_generation)
+		return "registry_not_initialized";
+	if (tally->total && !tally->healthy && !tally->degraded)
+		return "no_healthy_backends";
+	return NULL;
+}
+
+static struct span backend_name(const struct snapshot *snap, uint32_t i)
+{
+	return snapshot_text(snap, snapshot_backend(snap, i)->name);
+}
+
+static int ready(const struct page_input *in, struct buf *out)
+{
+	struct own_tally tally = own_tally(in->snap, in->board);
+	const char *reason = not_ready(in, &tally);
+
+	if (reason)
+		buf_addf(out, "{\"status\":\"not_ready\",\"reason\":\"%s\"",
+		         reason);
+	else
+		buf_puts(out, "{\"status\":\"ready\"");
+	buf_addf(out,
+	         ",\"total\":%" PRIu32 ",\"healthy\":%" PRIu32
+	         ",\"degraded\":%" PRIu32 ",\"backends\":{",
+	         tally.total, tally.healthy, tally.degraded);
+	for (uint32_t i = 0; i < tally.total; i++) {
+		buf_puts(out, i ? "," : "");
+		buf_add_json(out, backend_name(in->snap, i));
+		buf_addf(out, ":\"%s\"",
+		         health_name(own_health(in->snap, in->board, i)));
+	}
+	buf_puts(out, "}}\n");
+	return reason ? 503 : 200;
+}
+
+/* --- metrics --------------------------------------------------------------
+ *
+ * Prometheus text format 0.0.4: all samples of a family stand together behind
+ * its HELP and TYPE lines. So a family is the outer loop, always.
+ */
+
+#define LABELS_MAX 2
+
+struct label {
+	const char *key;
+	struct span value;
+};
+
+static void put_family(struct buf *out, const char *name, const char *type,
+                       const char *help)
+{
+	buf_addf(out,
+	         "# HELP " PREFIX "%s %s\n"
+	         "# TYPE " PREFIX "%s %s\n",
+	         name, help, name, type);
+}
+
+/* A label's value: escaped, and always UTF-8, as the format demands. */
+static void put_value(struct buf *out, struct span value)
+{
+	while (value.len) {
+		size_t n = utf8_len(value);
+
+		if (n == 0)
+			buf_puts(out, "\xef\xbf\xbd"); /* U+FFFD */
+		else if (*value.at == '\n')
+			buf_puts(out, "\\n");
+		else if (*value.at == '"' || *value.at == '\\')
+			buf_addf(out, "\\%c", *value.at);
+		else
+			buf_add(out, value.at, n);
+		value = span_from(value, n ? n : 1);
+	}
+}
+
+/* A sample up to its value. */
+static void put_sample(struct buf *out, const char *name, const char *suffix,
+                       const struct label *labels, size_t n)
+{
+	buf_addf(out, PREFIX "%s%s", name, suffix);
+	for (size_t i = 0; i < n; i++) {
+		buf_addf(out, "%s%s=\"", i ? "," : "{", labels[i].key);
+		put_value(out, labels[i].value);
+		buf_putc(out, '"');
+	}
+	buf_puts(out, n ? "} " : " ");
+}
+
+static void put_count(struct buf *out, uint64_t n)
+{
+	buf_addf(out, "%" PRIu64 "\n", n);
+}
+
+static void put_seconds(struct buf *out, uint64_t us)
+{
+	buf_addf(out, "%" PRIu64 ".%06u\n", us / 1000000,
+	         (unsigned)(us % 1000000));
+}
+
+/* Buckets on the board count their own; here each includes those below. */
+static void put_histogram(struct buf *out, const char *name, struct label label,
+                          const struct histogram *h)
+{
+	uint64_t total = 0;
+	char le[24];
+
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		if (i < BUCKETS - 1)
+			snprintf(le, sizeof(le), "%g",
+			         (double)board_bounds_us[i] / 1e6);
+		else
+			snprintf(le, sizeof(le), "+Inf");
+		total += count_read(&h->buckets[i]);
+		put_sample(out, name, "_bucket",
+		           (struct label[]){ label, { "le", span_str(le) } },
+		           2);
+		put_count(out, total);
+	}
+	put_sample(out, name, "_sum", &label, 1);
+	put_seconds(out, count_read(&h->sum_us));
+	put_sample(out, name, "_count", &label, 1);
+	put_count(out, total);
+}
+
+static uint64_t counter_at(const void *base, size_t offset)
+{
+	return count_read(
+		(const counter *)(const void *)((const char *)base + offset));
+}
+
+/* Numbers of the gateway as a whole, all of the type counter. */
+#define BOARD(member) offsetof(struct board, member)
+
+static const struct {
+	const char *name, *type, *help;
+	size_t at;
+} whole[] = {
+	{ "config_generation", "gauge",
+	  "Load of the configuration that was published last.",
+	  BOARD(config_generation) },
+	{ "discovered_generation", "gauge",
+	  "Newest load whose backends have all been asked for their lists.",
+	  BOARD(discovered_generation) },
+	{ "catalog_serial", "gauge", "Catalogue that was published last.",
+	  BOARD(catalog_serial) },
+	{ "catalogs_total", "counter", "Catalogues published.",
+	  BOARD(catalogs) },
+	{ "reloads_total", "counter", "Reloads of the configuration.",
+	  BOARD(reloads) },
+	{ "reloads_failed_total", "counter",
+	  "Reloads refused; the configuration stayed as it was.",
+	  BOARD(reloads_failed) },
+	{ "audit_records_total", "counter", "Records of the audit trail.",
+	  BOARD(audit_next) },
+};
+
+static void put_single(struct buf *out, const char *name, const char *type,
+                       const char *help, uint64_t n)
+{
+	put_family(out, name, type, help);
+	put_sample(out, name, "", NULL, 0);
+	put_count(out, n);
+}
+
+static bool is_up(const struct slot *slot)
+{
+	return slot->pid > 0 && slot->state != PROCESS_NONE;
+}
+
+static void whole_metrics(const struct board *b, struct buf *out)
+{
+	put_family(out, "build_info", "gauge", "Always 1; see the label.");
+	put_sample(out, "build_info", "",
+	           &(struct label){ "version", SPAN(VERSION) }, 1);
+	put_count(out, 1);
+	put_single(out, "uptime_seconds", "gauge", "Since the master began.",
+	           (clock_mono_ms() - b->started_ms) / 1000);
+	put_single(out, "draining", "gauge", "1 while it is shutting down.",
+	           b->draining);
+	put_single(out, "workers", "gauge", "Workers there should be.",
+	           b->n_workers);
+	put_single(out, "keeper_up", "gauge", "1 while the process lives.",
+	           is_up(&b->keeper));
+	put_single(out, "keeper_restarts_total", "counter",
+	           "Times the keeper had to be replaced.", b->keeper.restarts);
+	for (size_t i = 0; i < ARRAY_LEN(whole); i++)
+		put_single(out, whole[i].name, whole[i].type, whole[i].help,
+		           counter_at(b, whole[i].at));
+}
+
+/* Numbers of one worker, all of the type counter. */
+#define SLOT(member)   offsetof(struct slot, member)
+#define SLOT_STATUS(n) (SLOT(requests) + (n - 1) * sizeof(counter))
+#define SLOT_PARTS_MAX STATUS_CLASSES
+/* clang-format off */
+#define ONE(member) NULL, { { "", SLOT(member) } }
+/* clang-format on */
+
+static const struct slot_family {
+	const char *name, *type, *help;
+	const char *key; /* label that tells the parts apart; NULL: one part */
+	struct {
+		const char *value;
+		size_t at;
+	} parts[SLOT_PARTS_MAX];
+} slot_families[] = {
+	{ "worker_config_generation", "gauge",
+	  "Load of the configuration it serves.", ONE(config_generation) },
+	{ "worker_catalog_serial", "gauge", "Catalogue it serves.",
+	  ONE(catalog_serial) },
+	{ "connections_total", "counter", "Client connections accepted.",
+	  ONE(connections) },
+	{ "connections_open", "gauge", "Client connections now.",
+	  ONE(connections_open) },
+	{ "connections_refused_total", "counter",
+	  "Client connections refused, over a limit.", ONE(refused) },
+	{ "requests_total",
+	  "counter",
+	  "HTTP requests answered.",
+	  "code",
+	  { { "1xx", SLOT_STATUS(1) },
+	    { "2xx", SLOT_STATUS(2) },
+	    { "3xx", SLOT_STATUS(3) },
+	    { "4xx", SLOT_STATUS(4) },
+	    { "5xx", SLOT_STATUS(5) } } },
+	{ "received_bytes_total", "counter", "Bytes from clients.",
+	  ONE(received_bytes) },
+	{ "sent_bytes_total", "counter", "Bytes to clients.", ONE(sent_bytes) },
+	{ "tokens_total",
+	  "counter",
+	  "Tokens of callers, by what was done.",
+	  "result",
+	  { { "cached", SLOT(tokens_cached) },
+	    { "verified", SLOT(tokens_verified) },
+	    { "refused", SLOT(tokens_refused) } } },
+	{ "upstream_connections_total", "counter",
+	  "Connections opened to backends.", ONE(upstream_connections) },
+	{ "upstream_reused_total", "counter",
+	  "Requests to backends on a connection that was kept.",
+	  ONE(upstream_reused) },
+	{ "streams_open", "gauge", "Event streams to clients now.",
+	  ONE(streams_open) },
+	{ "memory_bytes", "gauge", "Memory of connections and requests.",
+	  ONE(memory_bytes) },
+};
+
+/*
+ * The next slot that ever had a process; workers that are gone keep their
+ * numbers, so that sums never fall. False: there is none. Starts with *i = 0.
+ */
+static bool next_worker(const struct board *b, uint32_t *i, char number[12])
+{
+	while (*i < WORKERS_MAX) {
+		uint32_t at = (*i)++;
+
+		if (atomic_load_explicit(&b->workers[at].started_ms,
+		                         memory_order_relaxed) == 0)
+			continue;
+		snprintf(number, 12, "%" PRIu32, at);
+		return true;
+	}
+	return false;
+}
+
+/* A worker or a backend, and a family it adds its samples to. */
+struct subject {
+	const struct slot *slot;       /* of a worker */
+	const struct backend_row *row; /* of a backend */
+	struct label label;
+	const char *family;
+	struct buf *out;
+};
+
+struct family {
+	const char *name, *type, *help;
+	void (*put)(const struct subject *s);
+};
+
+static void put_number(const struct subject *s, uint64_t n)
+{
+	put_sample(s->out, s->family, "", &s->label, 1);
+	put_count(s->out, n);
+}
+
+/* One of several numbers, told apart by a second label. */
+static void put_part(const struct subject *s, const char *key,
+                     const char *value, uint64_t n)
+{
+	put_sample(s->out, s->family, "",
+	           (struct label[]){ s->label, { key, span_str(value) } }, 2);
+	put_count(s->out, n);
+}
+
+static void worker_up(const struct subject *s)
+{
+	put_number(s, is_up(s->slot));
+}
+
+static void worker_state(const struct subject *s)
+{
+	for (unsigned i = PROCESS_NONE; i <= PROCESS_DRAINING; i++)
+		put_part(s, "state", process_state_name(i),
+		         s->slot->state == i);
+}
+
+static void worker_restarts(const struct subject *s)
+{
+	put_number(s, s->slot->restarts);
+}
+
+static void worker_duration(const struct subject *s)
+{
+	put_histogram(s->out, s->family, s->label, &s->slot->duration);
+}
+
+static const struct family worker_families[] = {
+	{ "worker_up", "gauge", "1 while the process lives.", worker_up },
+	{ "worker_state", "gauge", "1 for the state it is in.", worker_state },
+	{ "worker_restarts_total", "counter",
+	  "Times the worker had to be replaced.", worker_restarts },
+	{ "request_duration_seconds", "histogram",
+	  "Time of requests to the endpoint.", worker_duration },
+};
+
+static void worker_family(const struct board *b, const struct family *f,
+                          struct buf *out)
+{
+	char number[12];
+
+	put_family(out, f->name, f->type, f->help);
+	for (uint32_t i = 0; next_worker(b, &i, number);)
+		f->put(&(struct subject){
+			.slot = &b->workers[i - 1],
+			.label = { "worker", span_str(number) },
+			.family = f->name,
+			.out = out,
+		});
+}
+
+static void slot_family(const struct board *b, const struct slot_family *f,
+                        struct buf *out)
+{
+	char number[12];
+
+	put_family(out, f->name, f->type, f->help);
+	for (uint32_t i = 0; next_worker(b, &i, number);)
+		for (size_t k = 0; k < SLOT_PARTS_MAX; k++) {
+			struct label labels[LABELS_MAX] = {
+				{ "worker", span_str(number) },
+				{ f->key, span_str(f->parts[k].value) },
+			};
+
+			if (!f->parts[k].value)
+				break;
+			put_sample(out, f->name, "", labels, f->key ? 2 : 1);
+			put_count(out, counter_at(&b->workers[i - 1],
+			                          f->parts[k].at));
+		}
+}
+
+static void worker_metrics(const struct board *b, struct buf *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(worker_families); i++)
+		worker_family(b, &worker_families[i], out);
+	for (size_t i = 0; i < ARRAY_LEN(slot_families); i++)
+		slot_family(b, &slot_families[i], out);
+}
+
+static void backend_healthy(const struct subject *s)
+{
+	put_number(s, s->row->health == HEALTH_HEALTHY);
+}
+
+static void backend_state(const struct subject *s)
+{
+	for (unsigned i = HEALTH_PENDING; i <= HEALTH_DISCONNECTED; i++)
+		put_part(s, "state", health_name(i), s->row->health == i);
+}
+
+static void backend_failures(const struct subject *s)
+{
+	put_number(s, s->row->failures_in_row);
+}
+
+static void backend_latency(const struct subject *s)
+{
+	put_sample(s->out, s->family, "", &s->label, 1);
+	put_seconds(s->out, s->row->latency_us);
+}
+
+static void backend_tools(const struct subject *s)
+{
+	put_number(s, s->row->n_tools);
+}
+
+static void backend_breaker(const struct subject *s)
+{
+	put_number(s, s->row->open_until_ms != 0);
+}
+
+static void backend_calls(const struct subject *s)
+{
+	for (unsigned i = 0; i < OUTCOMES; i++)
+		put_part(s, "outcome", outcome_name(i),
+		         count_read(&s->row->calls[i]));
+}
+
+static void backend_retries(const struct subject *s)
+{
+	put_number(s, count_read(&s->row->retries));
+}
+
+static void backend_duration(const struct subject *s)
+{
+	put_histogram(s->out, s->family, s->label, &s->row->duration);
+}
+
+static const struct family backend_families[] = {
+	{ "backend_healthy", "gauge", "1 when the last probe succeeded.",
+	  backend_healthy },
+	{ "backend_state", "gauge", "1 for the state it is in.",
+	  backend_state },
+	{ "backend_probe_failures", "gauge", "Probes failed in a row.",
+	  backend_failures },
+	{ "backend_probe_latency_seconds", "gauge", "Time of the last probe.",
+	  backend_latency },
+	{ "backend_tools", "gauge", "Tools it offers.", backend_tools },
+	{ "backend_breaker_open", "gauge",
+	  "1 while calls are refused without asking it, or one call tries.",
+	  backend_breaker },
+	{ "backend_calls_total", "counter", "Calls, by how they ended.",
+	  backend_calls },
+	{ "backend_retries_total", "counter",
+	  "Requests sent once more because they cannot have been executed.",
+	  backend_retries },
+	{ "backend_duration_seconds", "histogram", "Time of a call.",
+	  backend_duration },
+};
+
+static void backend_family(const struct page_input *in, const struct family *f,
+                           struct buf *out)
+{
+	put_family(out, f->name, f->type, f->help);
+	for (uint32_t i = 0; i < in->snap->head->backends.len; i++) {
+		uint32_t slot = snapshot_backend(in->snap, i)->slot;
+
+		f->put(&(struct subject){
+			.row = &in->board->backends[slot],
+			.label = { "backend", backend_name(in->snap, i) },
+			.family = f->name,
+			.out = out,
+		});
+	}
+}
+
+/* Row 0 is for the tools that have no row of their own. */
+static struct span tool_name(const struct board *b, uint32_t i)
+{
+	const struct tool_row *row = &b->tools[i];
+
+	if (i == 0)
+		return SPAN("others");
+	if (!atomic_load_explicit(&row->hash, memory_order_acquire))
+		return SPAN("");
+	return span_of(row->name, strnlen(row->name, sizeof(row->name)));
+}
+
+static void tool_calls(const struct board *b, struct buf *out)
+{
+	put_family(out, "tool_calls_total", "counter",
+	           "Calls, by how they ended; tools never called are absent.");
+	for (uint32_t i = 0; i < TOOL_ROWS; i++) {
+		struct label labels[LABELS_MAX] = {
+			{ "tool", tool_name(b, i) },
+			{ .key = "outcome" },
+		};
+
+		if (!labels[0].value.len)
+			continue;
+		for (unsigned o = 0; o < OUTCOMES; o++) {
+			uint64_t n = count_read(&b->tools[i].calls[o]);
+
+			if (!n)
+				continue;
+			labels[1].value = span_str(outcome_name(o));
+			put_sample(out, "tool_calls_total", "", labels, 2);
+			put_count(out, n);
+		}
+	}
+}
+
+static void tool_durations(const struct board *b, struct buf *out)
+{
+	put_family(out, "tool_duration_seconds", "summary",
+	           "Time of calls; no quantiles.");
+	for (uint32_t i = 0; i < TOOL_ROWS; i++) {
+		const struct tool_row *row = &b->tools[i];
+		struct label label = { "tool", tool_name(b, i) };
+		uint64_t n = 0;
+
+		if (!label.value.len)
+			continue;
+		for (unsigned o = 0; o < OUTCOMES; o++)
+			n += count_read(&row->calls[o]);
+		if (!n)
+			continue;
+		put_sample(out, "tool_duration_seconds", "_sum", &label, 1);
+		put_seconds(out, count_read(&row->duration_us));
+		put_sample(out, "tool_duration_seconds", "_count", &label, 1);
+		put_count(out, n);
+	}
+}
+
+static int metrics(const struct page_input *in, struct buf *out)
+{
+	if (!in->snap->settings->enable_metrics) {
+		buf_puts(out, "# switched off: enable_metrics is false\n");
+		return 404;
+	}
+	whole_metrics(in->board, out);
+	worker_metrics(in->board, out);
+	for (size_t i = 0; i < ARRAY_LEN(backend_families); i++)
+		backend_family(in, &backend_families[i], out);
+	tool_calls(in->board, out);
+	tool_durations(in->board, out);
+	return 200;
+}
+
+/* --- metadata of the protected resource -----------------------------------
+ */
+
+/* The URL by which clients know the endpoint; empty when nobody says it. */
+static void find_resource(const struct page_input *in, struct buf *url)
+{
+	const struct header *head = in->snap->head;
+
+	if (head->public_url.len) {
+		buf_add_span(url, snapshot_text(in->snap, head->public_url));
+	} else if (in->host.len) {
+		buf_puts(url, in->secure ? "https://" : "http://");
+		buf_add_span(url, in->host);
+		buf_add_span(url, snapshot_text(in->snap, head->path));
+	}
+}
+
+static void put_list(const struct page_input *in, struct ref list,
+                     const struct scope_set *only, struct buf *out)
+{
+	const struct ref *texts = snapshot_array(in->snap, list);
+	bool first = true;
+
+	buf_putc(out, '[');
+	for (uint32_t i = 0; i < list.len; i++) {
+		if (only && !scope_set_has(only, i))
+			continue;
+		buf_puts(out, first ? "" : ",");
+		buf_add_json(out, snapshot_text(in->snap, texts[i]));
+		first = false;
+	}
+	buf_putc(out, ']');
+}
+
+static int no_metadata(struct buf *out, const char *why)
+{
+	buf_addf(out,
+	         "{\"error\":\"not_found\",\"error_description\":\"%s\"}\n",
+	         why);
+	return 404;
+}
+
+static void put_metadata(const struct page_input *in, struct span resource,
+                         struct buf *out)
+{
+	const struct header *head = in->snap->head;
+
+	buf_puts(out, "{\"resource\":");
+	buf_add_json(out, resource);
+	buf_puts(out, ",\"authorization_servers\":");
+	put_list(in, head->authorization_servers, NULL, out);
+	/* RFC 9728, section 3.2: a list without elements is left out. */
+	if (!scope_set_empty(&head->required)) {
+		buf_puts(out, ",\"scopes_supported\":");
+		put_list(in, head->scopes, &head->required, out);
+	}
+	buf_puts(out, ",\"bearer_methods_supported\":[\"header\"],"
+	              "\"resource_name\":");
+	buf_add_json(out, snapshot_text(in->snap, head->name));
+	buf_puts(out, "}\n");
+}
+
+static int metadata(const struct page_input *in, struct buf *out)
+{
+	struct buf url = { .max = 2 * TEXT_MAX };
+	int status = 200;
+
+	find_resource(in, &url);
+	/* RFC 9728 allows a resource without one; MCP demands one at least. */
+	if (!in->snap->head->authorization_servers.len)
+		status = no_metadata(
+			out, "This gateway names no authorization server; its "
+			     "administrator can set "
+			     "auth.authorization_servers");
+	else if (buf_err(&url))
+		status = 500;
+	else if (!url.len)
+		status = no_metadata(
+			out, "The request has no Host field, and public_url "
+			     "is not set");
+	else
+		put_metadata(in, buf_span(&url), out);
+	buf_free(&url);
+	return status;
+}
+
+/* --- pages ----------------------------------------------------------------
+ */
+
+static const struct {
+	const char *type;
+	int (*write)(const struct page_input *in, struct buf *out);
+} pages[PAGES] = {
+	[PAGE_HEALTH] = { JSON, health },
+	[PAGE_READY] = { JSON, ready },
+	[PAGE_METRICS] = { "text/plain; version=0.0.4; charset=utf-8",
+	                   metrics },
+	[PAGE_RESOURCE_METADATA] = { JSON, metadata },
+};
+
+bool page_find(struct span path, struct span mcp_path, enum page *out)
+{
+	static const struct {
+		const char *path;
+		enum page page;
+	} paths[] = {
+		{ "/health", PAGE_HEALTH },
+		{ "/healthz", PAGE_HEALTH },
+		{ "/ready", PAGE_READY },
+		{ "/readyz", PAGE_READY },
+		{ "/metrics", PAGE_METRICS },
+		{ RESOURCE, PAGE_RESOURCE_METADATA },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+		if (span_is(path, paths[i].path)) {
+			*out = paths[i].page;
+			return true;
+		}
+	if (!span_starts(path, SPAN(RESOURCE)) ||
+	    !span_eq(span_from(path, sizeof(RESOURCE) - 1), mcp_path))
+		return false;
+	*out = PAGE_RESOURCE_METADATA;
+	return true;
+}
+
+const char *page_type(enum page page)
+{
+	return pages[page].type;
+}
+
+int page_write(enum page page, const struct page_input *in, struct buf *body)
+{
+	int status = pages[page].write(in, body);
+
+	if (!buf_err(body))
+		return status;
+	buf_reset(body);
+	return 500;
+}
