@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "lib/file.h"
 #include "lib/keys.h"
@@ -220,35 +221,30 @@ static void read_file(struct config_reader *r)
 	json_free(doc);
 }
 
-/* Say something about the value of a key, where it was given. */
-#define COMPLAIN_OF(r, path, ...)                                        \
-	do {                                                             \
-		const struct config_origin *origin = origin_of(r, path); \
-		(r)->file = origin->file ? origin->file : path;          \
-		config_reader_complain(r, origin->place, __VA_ARGS__);   \
-	} while (0)
-
-static bool read_pem(struct config_reader *r, const char *key, const char *path,
-                     struct span *out)
+/* Problems are now about the value of a key, where it was given. */
+static struct json_place turn_to(struct config_reader *r, const char *path)
 {
-	const struct config_origin *origin = origin_of(r, key);
-	int err = config_reader_file(r, path, out);
+	const struct config_origin *origin = origin_of(r, path);
 
-	r->file = origin->file;
-	if (err == -ENOENT && out != &r->config->tls_cert.pem &&
-	    out != &r->config->tls_key.pem)
-		config_reader_note(r, LOG_WARNING, origin->place,
-		                   "there is no %s (yet): no token that it "
-		                   "would verify is accepted",
-		                   path);
-	else if (err < 0)
-		config_reader_complain(r, origin->place, "cannot read %s: %s",
-		                       path, log_errno(err));
-	else if (err == FILE_EXPOSED && out == &r->config->tls_key.pem)
-		config_reader_note(r, LOG_WARNING, origin->place,
+	r->file = origin->file ? origin->file : path;
+	return origin->place;
+}
+
+/* False after a complaint. */
+static bool read_pem(struct config_reader *r, const char *key,
+                     struct config_pem *pem, bool is_private)
+{
+	struct json_place place = turn_to(r, key);
+	int err = config_reader_file(r, pem->path, &pem->pem);
+
+	if (err < 0)
+		config_reader_complain(r, place, "cannot read %s: %s",
+		                       pem->path, log_errno(err));
+	else if (err == FILE_EXPOSED && is_private)
+		config_reader_note(r, LOG_WARNING, place,
 		                   "every user of this machine may read the "
 		                   "private key in %s",
-		                   path);
+		                   pem->path);
 	return err >= 0;
 }
 
@@ -256,45 +252,66 @@ static void read_tls(struct config_reader *r)
 {
 	struct config_pem *cert = &r->config->tls_cert;
 	struct config_pem *key = &r->config->tls_key;
+	const char *given = cert->path ? "tls.cert_file" : "tls.key_file";
 	struct tls_context *context = NULL;
 	char why[TLS_WHY_MAX];
 
 	if (!cert->path != !key->path) {
-		COMPLAIN_OF(r, cert->path ? "tls.cert_file" : "tls.key_file",
-		            "TLS needs both \"tls.cert_file\" and "
-		            "\"tls.key_file\"");
+		config_reader_complain(r, turn_to(r, given),
+		                       "TLS needs both \"tls.cert_file\" and "
+		                       "\"tls.key_file\"");
 		return;
 	}
 	if (!cert->path || r->is_isolated ||
-	    !read_pem(r, "tls.cert_file", cert->path, &cert->pem) ||
-	    !read_pem(r, "tls.key_file", key->path, &key->pem))
+	    !read_pem(r, "tls.cert_file", cert, false) ||
+	    !read_pem(r, "tls.key_file", key, true))
 		return;
 	if (tls_context_from_memory(cert->pem, key->pem, &context, why) < 0)
-		COMPLAIN_OF(r, "tls.cert_file", "%s", why);
+		config_reader_complain(r, turn_to(r, "tls.cert_file"), "%s",
+		                       why);
 	tls_context_free(context);
 }
 
 /* Is it a key, and may one of the algorithms be used with it? */
 static void check_key(struct config_reader *r, const struct config_pem *pem)
 {
+	struct json_place place = turn_to(r, "auth.jwt_public_key_file");
 	struct key *key = NULL;
 	const char *why = "out of memory";
 	bool is_useful = false;
 
 	if (key_from_pem(pem->pem, &key, &why) < 0) {
-		COMPLAIN_OF(r, "auth.jwt_public_key_file", "%s: %s", pem->path,
-		            why);
+		config_reader_complain(r, place, "%s: %s", pem->path, why);
 		return;
 	}
 	for (int alg = 0; alg < KEY_ALG_COUNT; alg++)
 		is_useful |= r->config->jwt_algorithms & KEY_ALG_BIT(alg) &&
 		             key_allows(key, (enum key_alg)alg);
 	if (!is_useful)
-		COMPLAIN_OF(r, "auth.jwt_public_key_file",
-		            "%s is a key of type %s, and none of "
-		            "\"auth.jwt_algorithms\" is for that",
-		            pem->path, key_type_name(key_type(key)));
+		config_reader_complain(r, place,
+		                       "%s is a key of type %s, and none of "
+		                       "\"auth.jwt_algorithms\" is for that",
+		                       pem->path, key_type_name(key_type(key)));
 	key_free(key);
+}
+
+/* A key that is not there yet is no error, see config_load(). */
+static void read_key(struct config_reader *r, const char *path)
+{
+	struct config *config = r->config;
+	struct config_pem *pem = &config->jwt_keys[config->n_jwt_keys];
+
+	*pem = (struct config_pem){ .path = path };
+	if (access(path, F_OK) < 0 && errno == ENOENT) {
+		config_reader_note(r, LOG_WARNING,
+		                   turn_to(r, "auth.jwt_public_key_file"),
+		                   "there is no %s (yet): no token that it "
+		                   "would verify is accepted",
+		                   path);
+	} else if (read_pem(r, "auth.jwt_public_key_file", pem, false)) {
+		config->n_jwt_keys++;
+		check_key(r, pem);
+	}
 }
 
 static void read_keys(struct config_reader *r)
@@ -304,16 +321,10 @@ static void read_keys(struct config_reader *r)
 
 	config->jwt_keys =
 		config_reader_alloc(r, files->len, sizeof *config->jwt_keys);
-	for (size_t i = 0; config->jwt_keys && i < files->len; i++) {
-		struct config_pem *pem = &config->jwt_keys[config->n_jwt_keys];
-
-		pem->path = files->items[i];
-		if (r->is_isolated || !read_pem(r, "auth.jwt_public_key_file",
-		                                pem->path, &pem->pem))
-			continue;
-		config->n_jwt_keys++;
-		check_key(r, pem);
-	}
+	if (!config->jwt_keys || r->is_isolated)
+		return;
+	for (size_t i = 0; i < files->len; i++)
+		read_key(r, files->items[i]);
 }
 
 static void read_algorithms(struct config_reader *r)
@@ -325,8 +336,9 @@ static void read_algorithms(struct config_reader *r)
 	if (origin_of(r, "auth.jwt_algorithms")->source == CONFIG_FROM_DEFAULT)
 		*names = (struct config_list){ usual, 1 };
 	else if (names->len == 0)
-		COMPLAIN_OF(r, "auth.jwt_algorithms",
-		            "\"auth.jwt_algorithms\" must not be empty");
+		config_reader_complain(
+			r, turn_to(r, "auth.jwt_algorithms"),
+			"\"auth.jwt_algorithms\" must not be empty");
 	for (size_t i = 0; i < names->len; i++)
 		if (key_alg_of(span_str(names->items[i]), &alg))
 			r->config->jwt_algorithms |= KEY_ALG_BIT(alg);
@@ -343,8 +355,9 @@ static void check_whole(struct config_reader *r)
 		                              ? "/run/oci-mcp-server"
 		                              : "/run/oci-mcp-gateway";
 	if (config->settings.proxy_protocol && !config->trusted_proxies.len)
-		COMPLAIN_OF(r, "proxy_protocol",
-		            "\"proxy_protocol\" needs \"trusted_proxies\"");
+		config_reader_complain(
+			r, turn_to(r, "proxy_protocol"),
+			"\"proxy_protocol\" needs \"trusted_proxies\"");
 	r->file = config->file ? config->file : config->program->name;
 	if (config->settings.auth_enabled && config->n_jwt_keys == 0 &&
 	    config->n_tokens == 0)

@@ -1,6 +1,5 @@
 #include "master/config_key.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -99,14 +98,14 @@ static void complain_kind(struct config_reader *r, const struct config_key *key,
 		is_number ? raw.at : json_type_name(json_type(value)));
 }
 
-/* Seconds with a fraction, without the surprises of 0.1 + 0.2. */
+/* Rounded to the nearest, since 0.29 * 1000 is not quite 290. */
 static bool read_millis(struct json_value value, int64_t *out)
 {
 	double seconds;
 
-	if (!json_double(value, &seconds) || fabs(seconds) > 1e12)
+	if (!json_double(value, &seconds) || seconds > 1e12 || seconds < -1e12)
 		return false;
-	*out = llround(seconds * 1000);
+	*out = (int64_t)(seconds * 1000 + (seconds < 0 ? -0.5 : 0.5));
 	return true;
 }
 
