@@ -179,6 +179,24 @@ Test(crypto, base64url_is_strict)
 	}
 }
 
+/* Every byte that is not of the alphabet, in every place. */
+Test(crypto, base64url_knows_its_alphabet)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "abcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	for (int c = 0; c < 256; c++)
+		for (size_t at = 0; at < 4; at++) {
+			char text[] = "AAAA", out[3];
+			size_t len;
+
+			text[at] = (char)c;
+			cr_assert_eq(crypto_base64url_decode(span_of(text, 4),
+			                                     out, 3, &len),
+			             c && strchr(alphabet, c), "%d", c);
+		}
+}
+
 Test(crypto, hex)
 {
 	uint8_t out[2];
@@ -190,6 +208,13 @@ Test(crypto, hex)
 	cr_assert_not(crypto_hex_decode(SPAN("0aF900"), out, 2));
 	cr_assert_not(crypto_hex_decode(SPAN("0aFg"), out, 2));
 	cr_assert_not(crypto_hex_decode(SPAN("0a:9"), out, 2));
+	for (int c = 0; c < 256; c++) {
+		char text[] = "00";
+
+		text[1] = (char)c;
+		cr_assert_eq(crypto_hex_decode(span_of(text, 2), out, 1),
+		             c && strchr("0123456789abcdefABCDEF", c));
+	}
 }
 
 Test(crypto, sealed_opens_with_the_same_key_and_context_only)
