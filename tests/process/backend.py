@@ -16,7 +16,7 @@ import struct
 import threading
 import time
 
-from messages import (BOTH, LEGACY, META, MODERN, NAMED, compact, sentinel,
+from messages import (LEGACY, META, MODERN, NAMED, compact, sentinel,
                       unsentinel)
 from wire import (CRLF, DEADLINE, Closed, Fields, Reader, chunked, eventually,
                   parse_fields, strict_json)

@@ -24,7 +24,7 @@ import time
 
 import messages
 from backend import Backend
-from messages import BOTH, LEGACY, META, MODERN
+from messages import LEGACY, MODERN
 from wire import DEADLINE, SLOW, Closed, Connection, eventually, http
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -369,7 +369,7 @@ class Gateway:
 
 
 # The event of the one line that a SIGHUP is answered with.
-RELOADED = re.compile("reload|configuration", re.I)
+RELOADED = re.compile("^configuration (not )?reloaded")
 
 
 class Client:

@@ -5,7 +5,6 @@ gateway stops (see harness.Gateway.check_log).
 """
 
 import fnmatch
-import json
 import random
 import re
 import string
@@ -18,8 +17,8 @@ import messages
 import tokens
 from backend import Backend
 from harness import Gateway
-from messages import LEGACY, META, MODERN, VERSIONS, compact, legacy, modern
-from wire import Connection, http
+from messages import LEGACY, MODERN, VERSIONS, modern
+from wire import http
 
 STATIC = "static-token-0123456789abcdef"
 HASHED = "hashed-token-0123456789abcdef"

@@ -7,11 +7,10 @@ import time
 import pytest
 
 import backend as b
-import messages
 from backend import FAULTS, ODDITIES, SECRET, Backend
 from harness import Gateway, Process
-from messages import LEGACY, META, MODERN, VERSIONS, client_meta, legacy, modern
-from wire import DEADLINE, SLOW, Closed, Connection, eventually
+from messages import LEGACY, MODERN, VERSIONS, client_meta, legacy, modern
+from wire import DEADLINE, SLOW, eventually
 
 # Opened and closed on purpose in its own tests; elsewhere it would be noise.
 NO_BREAKER = {"failures": 1000}

@@ -11,7 +11,6 @@ from backend import Backend
 from harness import Gateway
 from messages import (LEGACY, META, MODERN, client_meta, compact, legacy,
                       legacy_body, modern, modern_body, modern_fields, post)
-from wire import Connection
 
 # HTTP status, JSON-RPC code
 PARSE = (400, -32700)

@@ -1,6 +1,5 @@
 """The mocks and the client against each other, without a gateway."""
 
-import json
 
 import pytest
 
@@ -9,7 +8,7 @@ import messages
 import tokens
 from backend import Backend
 from harness import Metrics
-from messages import LEGACY, META, MODERN, compact, legacy, modern
+from messages import LEGACY, MODERN, compact, legacy, modern
 from wire import Connection, chunked, proxy_header
 
 

@@ -9,8 +9,8 @@ import backend as b
 import messages
 from backend import Backend
 from harness import Gateway
-from messages import BOTH, compact, legacy, modern, modern_body, post
-from wire import CRLF, DEADLINE, SLOW, chunked, eventually, http, proxy_header
+from messages import compact, legacy, modern
+from wire import CRLF, SLOW, chunked, eventually, http, proxy_header
 
 BODY_MAX = 65536
 PING = legacy("ping")

@@ -1,14 +1,13 @@
 """Pages for machines that watch, and the gateway's own tools."""
 
 import json
-import re
 
 import pytest
 
 import backend as b
 from backend import FAULTS, Backend
-from harness import Gateway, Metrics
-from messages import LEGACY, MODERN, VERSIONS, legacy, modern
+from harness import Gateway
+from messages import MODERN, VERSIONS, modern
 from wire import eventually, http
 
 TOKEN = "pages-token-0123456789abcdef"

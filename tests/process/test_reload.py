@@ -10,8 +10,8 @@ import pytest
 import backend as b
 import tokens
 from backend import Backend
-from harness import SANITIZED, Gateway, Load
-from messages import legacy, modern
+from harness import Gateway, Load
+from messages import legacy
 from wire import SLOW, eventually
 
 RELOADS = 200

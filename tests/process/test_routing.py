@@ -9,7 +9,7 @@ import messages
 from backend import Backend
 from harness import Gateway
 from messages import (LEGACY, META, MODERN, VERSIONS, client_meta, compact,
-                      legacy, modern, modern_fields, post)
+                      modern_fields, post)
 from wire import eventually
 
 

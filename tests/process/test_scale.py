@@ -10,7 +10,7 @@ import backend as b
 from backend import Backend
 from harness import SANITIZED, Gateway, Process
 from messages import LEGACY, MODERN, legacy, modern
-from wire import DEADLINE, SLOW, Connection, eventually, http
+from wire import SLOW, eventually
 
 BACKENDS = 50
 TOOLS = 10000

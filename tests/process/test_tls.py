@@ -1,6 +1,5 @@
 """TLS in the worker, and TLS towards backends."""
 
-import socket
 import ssl
 import warnings
 
@@ -8,9 +7,9 @@ import pytest
 
 import tokens
 from backend import Backend
-from harness import Gateway, Load
-from messages import legacy, modern
-from wire import DEADLINE, Connection, eventually, http
+from harness import Gateway
+from messages import legacy
+from wire import Connection, eventually
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 PING = legacy("ping")
