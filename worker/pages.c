@@ -102,31 +102,45 @@ static void put_family(struct buf *out, const char *name, const char *type,
 	         name, help, name, type);
 }
 
+/* What stands for one character that cannot stand for itself, or NULL. */
+static const char *escape(char c, size_t character_len)
+{
+	if (character_len == 0)
+		return "\xef\xbf\xbd"; /* not UTF-8: U+FFFD */
+	if (c == '\n')
+		return "\\n";
+	return c == '"' ? "\\\"" : c == '\\' ? "\\\\" : NULL;
+}
+
 /* A label's value: escaped, and always UTF-8, as the format demands. */
 static void put_value(struct buf *out, struct span value)
 {
-	while (value.len) {
-		size_t n = utf8_len(value);
+	size_t plain = 0; /* start of the run that needs no change */
 
-		if (n == 0)
-			buf_puts(out, "\xef\xbf\xbd"); /* U+FFFD */
-		else if (*value.at == '\n')
-			buf_puts(out, "\\n");
-		else if (*value.at == '"' || *value.at == '\\')
-			buf_addf(out, "\\%c", *value.at);
-		else
-			buf_add(out, value.at, n);
-		value = span_from(value, n ? n : 1);
+	for (size_t i = 0, n; i < value.len; i += n ? n : 1) {
+		n = utf8_len(span_from(value, i));
+
+		const char *as = escape(value.at[i], n);
+		if (!as)
+			continue;
+		buf_add(out, value.at + plain, i - plain);
+		buf_puts(out, as);
+		plain = i + 1;
 	}
+	buf_add_span(out, span_from(value, plain));
 }
 
-/* A sample up to its value. */
+/* A sample up to its value. There can be many: nothing is formatted. */
 static void put_sample(struct buf *out, const char *name, const char *suffix,
                        const struct label *labels, size_t n)
 {
-	buf_addf(out, PREFIX "%s%s", name, suffix);
+	buf_puts(out, PREFIX);
+	buf_puts(out, name);
+	buf_puts(out, suffix);
 	for (size_t i = 0; i < n; i++) {
-		buf_addf(out, "%s%s=\"", i ? "," : "{", labels[i].key);
+		buf_putc(out, i ? ',' : '{');
+		buf_puts(out, labels[i].key);
+		buf_puts(out, "=\"");
 		put_value(out, labels[i].value);
 		buf_putc(out, '"');
 	}
@@ -135,7 +149,14 @@ static void put_sample(struct buf *out, const char *name, const char *suffix,
 
 static void put_count(struct buf *out, uint64_t n)
 {
-	buf_addf(out, "%" PRIu64 "\n", n);
+	char digits[24];
+	char *at = digits + sizeof(digits);
+
+	*--at = '\n';
+	do
+		*--at = (char)('0' + n % 10);
+	while (n /= 10);
+	buf_add(out, at, (size_t)(digits + sizeof(digits) - at));
 }
 
 static void put_seconds(struct buf *out, uint64_t us)

@@ -49,8 +49,9 @@ const char *page_type(enum page page);
  *	404  METRICS when enable_metrics is off; RESOURCE_METADATA when no
  *	     authorization server is configured; the body says so
  *	500  the body does not fit into its buffer, or memory is short; there
- *	     is no body then. METRICS needs up to 64 KiB for each worker, each
- *	     backend and each hundred tools that were called
+ *	     is no body then. METRICS needs up to 8 KiB for each worker that
+ *	     ever was, 8 KiB for each backend and 4 KiB for each tool that
+ *	     was called, on top of 8 KiB
  *	503  READY when not; the body has the reason: "draining",
  *	     "registry_not_initialized" or "no_healthy_backends"
  */
