@@ -1022,6 +1022,15 @@ static void close_mailbox(struct mailbox *mail)
 	release(mail);
 }
 
+size_t fetcher_running(const struct fetcher *fr)
+{
+	size_t n = 0;
+
+	for (const struct fetch *f = fr->all; f; f = f->next)
+		n++;
+	return n;
+}
+
 void fetcher_free(struct fetcher *fr)
 {
 	if (!fr)

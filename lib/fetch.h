@@ -106,6 +106,9 @@ struct fetcher *fetcher_new(struct loop *loop);
  */
 void fetcher_free(struct fetcher *fr);
 
+/* Requests that have not ended. */
+size_t fetcher_running(const struct fetcher *fr);
+
 /* Start a request. Returns NULL when there is no memory or when method, url or
  * a header line is not sendable; on_end is then not called. */
 struct fetch *fetch_start(struct fetcher *fr, const struct fetch_request *req);
