@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lib/file.h"
+#include "lib/ip.h"
 #include "lib/keys.h"
 #include "lib/tls.h"
 #include "master/config_main.h"
@@ -344,6 +345,13 @@ static void read_algorithms(struct config_reader *r)
 			r->config->jwt_algorithms |= KEY_ALG_BIT(alg);
 }
 
+static bool is_loopback(const char *host)
+{
+	struct ip ip;
+
+	return ip_parse(span_str(host), &ip) && ip_is_loopback(&ip);
+}
+
 static void check_whole(struct config_reader *r)
 {
 	struct config *config = r->config;
@@ -359,6 +367,12 @@ static void check_whole(struct config_reader *r)
 			r, turn_to(r, "proxy_protocol"),
 			"\"proxy_protocol\" needs \"trusted_proxies\"");
 	r->file = config->file ? config->file : config->program->name;
+	if (!config->settings.auth_enabled && !config->program->is_server &&
+	    !is_loopback(config->host))
+		config_reader_note(r, LOG_WARNING, nowhere,
+		                   "authentication is off: everybody who "
+		                   "reaches %s may call every tool",
+		                   config->host);
 	if (config->settings.auth_enabled && config->n_jwt_keys == 0 &&
 	    config->n_tokens == 0)
 		config_reader_note(r, LOG_WARNING, nowhere,

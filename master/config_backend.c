@@ -111,17 +111,6 @@ static const char *check_url(struct span text)
 	return error ? url_error(error) : NULL;
 }
 
-static const char *check_scope(struct span text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.at[i];
-
-		if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\')
-			return "must be a scope (RFC 6749, section 3.3)";
-	}
-	return text.len ? NULL : "must not be empty";
-}
-
 static bool has_header(const struct config_backend *backend, struct span name)
 {
 	for (size_t i = 0; i < backend->n_headers; i++)
@@ -282,9 +271,9 @@ static const struct config_key keys[] = {
 	MILLIS(health_check_interval, ANY, 30000, 0, 86400000),
 	MILLIS(connect_timeout, ANY, 10000, 10, 600000),
 	MILLIS(request_timeout, ANY, 60000, 10, 86400000),
-	LIST(required_scopes, ANY, check_scope),
+	LIST(required_scopes, ANY, config_key_check_scope),
 
-	TEXT(url, HTTP, check_url),
+	TEXT(url, HTTP | CONFIG_KEY_QUERY, check_url),
 	CHOICE(protocol, protocols),
 	SECRET(bearer_token, HTTP),
 	SECRET(api_key, HTTP),
@@ -344,6 +333,16 @@ static bool was_given(const struct draft *d, const char *key)
 	return json_exists(value) && json_type(value) != JSON_NULL;
 }
 
+/* Other programs write out keys that they do not use: null, [], {}. */
+static bool is_empty(struct json_value value)
+{
+	enum json_type type = json_type(value);
+
+	return type == JSON_NONE || type == JSON_NULL ||
+	       ((type == JSON_ARRAY || type == JSON_OBJECT) &&
+	        json_count(value) == 0);
+}
+
 static void check_transport_keys(const struct draft *d)
 {
 	static const unsigned flag_of[] = {
@@ -357,7 +356,7 @@ static void check_transport_keys(const struct draft *d)
 		struct json_value value = json_get(d->object, keys[i].path);
 
 		if (keys[i].flags == ANY || keys[i].flags & ours ||
-		    !json_exists(value) || json_type(value) == JSON_NULL)
+		    is_empty(value))
 			continue;
 		config_reader_complain(
 			d->r, json_key_place(value),

@@ -490,6 +490,20 @@ static void dump_text(struct buf *out, const char *text)
 		buf_puts(out, "null");
 }
 
+/* Some services take their key in the query of the URL. */
+static void dump_url(struct buf *out, const char *text)
+{
+	struct buf shown = { .max = SIZE_MAX };
+	struct span url = span_str(text);
+	size_t query = span_find(url, '?');
+
+	buf_add_span(&shown, span_first(url, query));
+	if (query < url.len)
+		buf_puts(&shown, "?[redacted]");
+	buf_add_json(out, buf_span(&shown));
+	buf_free(&shown);
+}
+
 static void dump_value(const struct config_key *key, const void *base,
                        struct buf *out)
 {
@@ -513,7 +527,10 @@ static void dump_value(const struct config_key *key, const void *base,
 		dump_text(out, key->words[*(const int *)at]);
 		return;
 	case CONFIG_KEY_TEXT:
-		dump_text(out, *(const char *const *)at);
+		if (*(const char *const *)at && key->flags & CONFIG_KEY_QUERY)
+			dump_url(out, *(const char *const *)at);
+		else
+			dump_text(out, *(const char *const *)at);
 		return;
 	case CONFIG_KEY_SECRET:
 		buf_puts(out,
@@ -544,6 +561,17 @@ static bool is_unset(const struct config_key *key, const void *base)
 	default:
 		return false;
 	}
+}
+
+const char *config_key_check_scope(struct span text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.at[i];
+
+		if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\')
+			return "must be a scope (RFC 6749, section 3.3)";
+	}
+	return text.len ? NULL : "must not be empty";
 }
 
 static bool texts_differ(const char *a, const char *b)

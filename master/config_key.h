@@ -33,6 +33,7 @@ enum config_key_kind {
 #define CONFIG_KEY_STDIO   4U /* belongs to backends of this transport */
 #define CONFIG_KEY_HTTP    8U
 #define CONFIG_KEY_PROCESS 16U /* in_process */
+#define CONFIG_KEY_QUERY   32U /* a URL whose query may be a secret */
 
 struct config_key {
 	const char *path;
@@ -92,6 +93,9 @@ int config_key_find(const struct config_schema *schema, struct span path);
  */
 void config_key_dump(const struct config_schema *schema, const void *base,
                      const void *usual, struct buf *out);
+
+/* Is this a scope-token of RFC 6749, section 3.3? As check in a row. */
+const char *config_key_check_scope(struct span text);
 
 /* Append a list as a JSON array. */
 void config_key_dump_list(struct buf *out, const struct config_list *list);

@@ -78,17 +78,6 @@ static const char *check_allowed_host(struct span text)
 	               : "must be \"*\", a host or host:port";
 }
 
-static const char *check_scope(struct span text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.at[i];
-
-		if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\')
-			return "must be a scope (RFC 6749, section 3.3)";
-	}
-	return check_full(text);
-}
-
 static const char *check_algorithm(struct span text)
 {
 	enum key_alg alg;
@@ -102,7 +91,7 @@ static const char *check_algorithm(struct span text)
 /* A known token while it is read; its text is not kept. */
 struct token_draft {
 	struct config_token token;
-	const char *text;
+	const char *text; /* in the configuration's memory */
 };
 
 #define TOKEN(member) offsetof(struct token_draft, member)
@@ -114,7 +103,7 @@ static const struct config_key token_keys[] = {
 	{ "subject", CONFIG_KEY_TEXT, TOKEN(token.subject), 0, 0, 0, 0, NULL, NULL,
 	  check_full, NULL, NULL },
 	{ "scopes", CONFIG_KEY_LIST, TOKEN(token.scopes), 0, 0, 0, 0, NULL, NULL,
-	  check_scope, NULL, NULL },
+	  config_key_check_scope, NULL, NULL },
 	{ "token", CONFIG_KEY_SECRET, TOKEN(text), 0, 0, 0, 0, NULL, NULL,
 	  NULL, NULL, NULL },
 };
@@ -186,6 +175,8 @@ static void read_token(struct config_reader *r, struct json_value value,
 	else if (!json_exists(token))
 		config_reader_complain(r, json_place(value),
 		                       "a static token needs \"token\"");
+	if (draft.text)
+		crypto_wipe((char *)draft.text, strlen(draft.text));
 }
 
 /* A map from the token to whose it is, or a list of objects. */
@@ -268,8 +259,8 @@ static void read_tool_scopes(struct config_reader *r, struct json_value value,
 			&config->tool_scopes[config->n_tool_scopes++];
 
 		row->tool = config_reader_copy(r, json_key(item));
-		config_key_read_list(r, "auth.tool_scopes", item, check_scope,
-		                     &row->scopes);
+		config_key_read_list(r, "auth.tool_scopes", item,
+		                     config_key_check_scope, &row->scopes);
 		if (!is_tool_pattern(json_key(item)))
 			config_reader_complain(
 				r, json_key_place(item),
@@ -378,7 +369,7 @@ static const struct config_key keys[] = {
 	LIST("auth.jwt_algorithms", jwt_algorithm_names, LIVE,
 	     check_algorithm),
 	CUSTOM("auth.static_tokens", n_tokens, LIVE, tokens),
-	LIST("auth.required_scopes", required_scopes, LIVE, check_scope),
+	LIST("auth.required_scopes", required_scopes, LIVE, config_key_check_scope),
 	CUSTOM("auth.tool_scopes", n_tool_scopes, LIVE, tool_scopes),
 	LIST("auth.cors_origins", cors_origins, LIVE, check_origin),
 	LIST("auth.authorization_servers", authorization_servers, LIVE,

@@ -6,9 +6,10 @@
 
 #include "lib/file.h"
 
-#define BLOCK_BYTES     16384
-#define ENV_FILE_MAX    65536 /* bytes of --env-file */
-#define ENV_VARS_MAX    512   /* variables in it */
+#define BLOCK_BYTES  16384
+#define ENV_FILE_MAX 65536 /* bytes of --env-file */
+#define ENV_VARS_MAX 512   /* variables in it */
+/* Stands for a secret that is not looked at. */
 #define ISOLATED_SECRET "reference-not-followed"
 
 struct block {
@@ -245,11 +246,18 @@ void config_reader_env_file(struct config_reader *r, const char *path)
 	}
 }
 
+/* All the room at once: growing would leave copies of a secret behind. */
+static int read_whole(const char *path, struct buf *bytes)
+{
+	(void)buf_reserve(bytes, CONFIG_SECRET_MAX);
+	return file_read_secret(path, bytes);
+}
+
 int config_reader_file(struct config_reader *r, const char *path,
                        struct span *out)
 {
 	struct buf bytes = { .max = CONFIG_SECRET_MAX };
-	int err = file_read_secret(path, &bytes);
+	int err = read_whole(path, &bytes);
 
 	if (err >= 0)
 		*out = span_of(config_reader_copy(r, buf_span(&bytes)),
@@ -311,7 +319,7 @@ static const char *read_file(struct config_reader *r, const char *what,
 {
 	struct buf bytes = { .max = CONFIG_SECRET_MAX };
 	const char *secret = NULL;
-	int err = file_read_secret(path, &bytes);
+	int err = read_whole(path, &bytes);
 
 	if (err == FILE_EXPOSED)
 		config_reader_note(r, LOG_WARNING, place,
@@ -388,7 +396,7 @@ static const char *follow(struct config_reader *r, const char *what,
 		if (json_count(value) != 1 || json_text(target).len == 0)
 			break;
 		if (r->is_isolated || r->is_disabled)
-			return ISOLATED_SECRET;
+			return config_reader_copy(r, SPAN(ISOLATED_SECRET));
 		return references[i].read(r, what, json_place(target),
 		                          json_string(target));
 	}

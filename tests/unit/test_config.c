@@ -514,6 +514,28 @@ Test(config, what_comes_later_may_wait_disabled)
 	config_free(config);
 }
 
+Test(config, empty_keys_of_other_transports_are_nothing)
+{
+	struct config *config = good(
+		"{\"backends\": [{\"name\": \"a\", \"url\": \"http://h\", "
+		"\"command\": null, \"args\": [], \"env\": {}, \"module\": "
+		"null, \"bearer_token\": null}]}");
+
+	cr_assert(config->backends[0].auth_method == CONFIG_AUTH_NONE);
+	cr_assert(config->backends[0].bearer_token == NULL);
+	config_free(config);
+}
+
+Test(config, warns_of_an_open_door)
+{
+	config_free(good("{\"auth\": {\"enabled\": false}}"));
+	cr_assert(reported("t: authentication is off: everybody who reaches "
+	                   "0.0.0.0 may call every tool"));
+	config_free(good("{\"auth\": {\"enabled\": false}, \"host\": "
+	                 "\"127.0.0.1\"}"));
+	cr_assert(report.warnings == 0);
+}
+
 Test(config, the_first_backend_of_a_name_wins)
 {
 	struct config *config = good(
@@ -582,7 +604,8 @@ Test(config, dump_redacts_every_secret)
 		"{\"s3cret-one-0123456789\": {\"client_id\": \"me\"}}},\n"
 		"\"backends\": [{\"name\": \"a\", \"url\": \"https://h\", "
 		"\"bearer_token\": \"s3cret-two\", \"headers\": {\"X-K\": "
-		"\"s3cret-three\"}}, {\"name\": \"b\", \"url\": \"https://h\", "
+		"\"s3cret-three\"}}, {\"name\": \"b\", \"url\": "
+		"\"https://h/?key=s3cret-six\", "
 		"\"api_key\": \"s3cret-four\"}, {\"name\": \"c\", \"enabled\": "
 		"false, \"env\": {\"PASSWORD\": \"s3cret-five\"}}]}");
 	struct buf dump = { .max = 1 << 20 }, list = { .max = 1 << 20 };
