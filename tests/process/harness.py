@@ -198,7 +198,6 @@ class Gateway:
         except BaseException:
             self.process.kill()
             self.process.wait()
-            print(self.log_tail())
             raise
         return self
 
@@ -276,8 +275,8 @@ class Gateway:
                             "utf-8", "replace"), "level": "raw"})
                 self.growing.notify_all()
 
-    def log_tail(self, count=40):
-        return "\n".join(json.dumps(line) for line in self.lines[-count:])
+    def log_tail(self, count=15):
+        return "\n".join(json.dumps(line)[:400] for line in self.lines[-count:])
 
     def log(self, since=0, **fields):
         """Lines whose fields have these values; event is a part of it."""
