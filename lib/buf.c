@@ -20,7 +20,7 @@ char *buf_reserve(struct buf *b, size_t n)
 
 	if (b->err)
 		return NULL;
-	if (n <= b->cap - b->len)
+	if (b->bytes && n <= b->cap - b->len)
 		return b->bytes + b->len;
 	if (n > b->max || b->len > b->max - n) {
 		fail(b, -ENOBUFS);
@@ -122,7 +122,8 @@ void buf_add_json(struct buf *b, struct span s)
 		}
 		i += n;
 	}
-	buf_add(b, s.at + plain, s.len - plain);
+	if (plain < s.len)
+		buf_add(b, s.at + plain, s.len - plain);
 	buf_putc(b, '"');
 }
 

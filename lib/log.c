@@ -85,6 +85,15 @@ int log_fd(void)
 	return the.fd >= 0 ? the.fd : STDERR_FILENO;
 }
 
+void log_set_fd(int fd)
+{
+	if (the.fd >= 0)
+		close(the.fd);
+	the.fd = fd;
+	free(the.path);
+	the.path = NULL;
+}
+
 int log_open(const char *path)
 {
 	int fd = -1;

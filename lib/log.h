@@ -70,6 +70,10 @@ MUST_CHECK int log_open(const char *path);
 /* Open the same path again (after logrotate). Failure keeps the old file. */
 void log_reopen(void);
 
+/* Write to this descriptor from now on; takes fd. -1 is standard error. For
+ * processes that may open no file: the master sends it. */
+void log_set_fd(int fd);
+
 /* The descriptor that lines go to. */
 int log_fd(void);
 

@@ -17,7 +17,7 @@ struct span {
 	size_t len;
 };
 
-/* A span over a string literal, usable in constant tables. */
+/* A span over a string literal; constant tables write { "text", 4 }. */
 #define SPAN(literal) ((struct span){ "" literal, sizeof(literal) - 1 })
 
 /* For printf: "%.*s", SPAN_ARG(s). */

@@ -1,0 +1,88 @@
+/*
+ * request - the life of one request, from its whole bytes to its record.
+ *
+ * The order of the checks is that of MCP 2026-07-28: host and origin, token,
+ * method, type and size, JSON, era and head, then what the message wants.
+ */
+#ifndef WORKER_REQUEST_H
+#define WORKER_REQUEST_H
+
+#include "proxy/call.h"
+#include "worker/conn.h"
+#include "worker/identity.h"
+
+#define REQUEST_ID_MAX 39 /* bytes */
+
+struct request {
+	struct reply reply;
+	struct call call;
+	struct conn *conn;
+	struct snapshot *snap;
+	struct request *next, **prev; /* spare, or open streams */
+	struct principal principal;
+	uint64_t started_us;
+	uint64_t bytes_in, bytes_out;
+	const struct entry *entry;   /* of the tool, prompt or resource */
+	const struct method *method; /* NULL: no message was read */
+	enum view_era era;
+	int status;
+	uint32_t backend;      /* index in snap; UINT32_MAX: none */
+	struct worker *worker; /* of an open stream */
+	bool http10;           /* the client speaks HTTP/1.0 */
+	bool events;           /* the answer is an event stream */
+	bool chunked;          /* the answer's length is not known */
+	bool head_only;        /* HEAD: the body stays here */
+	bool endpoint;         /* a request to the MCP endpoint */
+	bool keep_alive;       /* what the request asks for */
+	bool allow_origin;
+	bool proxied_tls; /* a trusted proxy says the client came by https */
+	uint8_t listens;  /* subscriptions/listen: LISTENS_* */
+	enum h1_method verb;
+	struct ip client;
+	size_t request_id_len;
+	char request_id[REQUEST_ID_MAX + 1];
+	char origin[256];
+	char path[128];       /* cut, for the access log */
+	struct buf listen_id; /* raw id of subscriptions/listen */
+};
+
+#define LISTENS_TOOLS     1u
+#define LISTENS_PROMPTS   2u
+#define LISTENS_RESOURCES 4u
+
+/*
+ * Judge a head whose body has not come yet: may the client go on sending?
+ * False: it was answered, and the connection closes after that.
+ */
+MUST_CHECK bool request_precheck(struct conn *c, const struct h1_request *head);
+
+/*
+ * Serve a whole request. The spans are valid during the call only. When it
+ * returns, the request is answered or c->req is working on it.
+ */
+void request_serve(struct conn *c, const struct h1_request *head,
+                   struct span body);
+
+/* Answer bytes that are no request, and close after that. */
+void request_refuse(struct conn *c, int status, const char *text);
+
+/* The client is gone: cancel, record, recycle. */
+void request_cancel(struct request *r);
+
+/* The client has taken what was kept for it. */
+void request_drained(struct request *r);
+
+/* A comment on a silent event stream, so that no proxy cuts it. */
+void request_keepalive(struct request *r);
+
+/* The catalogue changed: tell the open subscriptions. */
+void request_catalog_changed(struct worker *w, const struct snapshot *old,
+                             const struct snapshot *now);
+
+/* Draining: end open subscriptions with their result. */
+void request_end_streams(struct worker *w);
+
+/* Free what is kept for later requests. */
+void request_fini(struct worker *w);
+
+#endif

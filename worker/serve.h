@@ -1,0 +1,73 @@
+/*
+ * serve - what the parts of one worker share.
+ */
+#ifndef WORKER_SERVE_H
+#define WORKER_SERVE_H
+
+#include "lib/base.h"
+#include "lib/buf.h"
+#include "lib/h1.h"
+#include "lib/loop.h"
+#include "lib/tls.h"
+#include "proxy/call.h"
+#include "shm/board.h"
+#include "shm/snapshot.h"
+#include "worker/identity.h"
+
+#define SERVE_SCRATCH   65536 /* bytes read from a client at once */
+#define SERVE_LISTENERS 256
+
+struct conn;
+struct request;
+struct record;
+
+struct listener {
+	struct source src;
+	struct worker *w;
+};
+
+struct address_count; /* connections of one address */
+
+struct worker {
+	struct loop *loop;
+	struct board *board;
+	struct slot *me;
+	uint32_t index;
+	struct source control;
+	struct listener listeners[SERVE_LISTENERS];
+	size_t n_listeners;
+	bool listening; /* the listeners are on the loop */
+	struct snapshot *snap;
+	struct h1_limits limits;
+	struct tls_context *tls;
+	bool loopback_only; /* listens on a loopback address */
+	struct proxy proxy;
+	struct identity *identity;
+	struct record *record;
+	struct timer beat;
+	struct timer drain_timer;
+	bool draining;
+	uint64_t drain_until_ms;
+	struct conn *conns; /* all of them */
+	struct conn *spare_conns;
+	struct request *spare_requests;
+	struct request *streams;          /* open subscriptions/listen */
+	struct address_count **addresses; /* hashed */
+	uint64_t n_conns;
+	uint64_t next_request; /* for request ids */
+	uint64_t id_base;
+	char date[40]; /* "Date: ...\r\n" of this second */
+	size_t date_len;
+	int64_t date_s;
+	struct h1_request head; /* of the request in hand */
+	struct buf page;        /* answers that are put together */
+	char in[SERVE_SCRATCH];
+};
+
+/* The Date line of now. */
+struct span serve_date(struct worker *w);
+
+/* Has everything ended that a draining worker waits for? Then stop the loop. */
+void serve_check_drained(struct worker *w);
+
+#endif
