@@ -85,10 +85,6 @@ BROKEN = {
     "duplicate key": ('{"name": "a",\n "name": "b"}', 2, ""),
     "wrong type": ('{"port":\n "9000"}', 2, "port"),
     "range": ('{"port":\n 70000}', 2, "65535"),
-    "two backends of one name": (
-        '{"backends": [\n{"name": "a", "transport": "streamable_http",'
-        '"url": "http://127.0.0.1/"},\n{"name": "a", "transport": '
-        '"streamable_http", "url": "http://127.0.0.1/"}]}', 3, "a"),
     "no url": ('{"backends": [\n{"name": "a", "transport": '
                '"streamable_http"}]}', 2, "url"),
     "url": ('{"backends": [{"name": "a", "transport": "streamable_http",\n'
@@ -115,6 +111,19 @@ def test_broken_configuration(tmp_path, name):
         assert re.search(r"gateway\.json:%d:\d+: \S" % line,
                          said.replace("\\", "")), said
         assert word in said, said
+
+
+def test_first_definition_of_a_backend_wins(file):
+    def backend(port):
+        return {"name": "a", "transport": "streamable_http",
+                "url": "http://127.0.0.1:%d/" % port, "auth_method": "none"}
+
+    path = file({"backends": [backend(11), backend(12)]})
+    status, out, err = run("--check", "--config", path)
+    assert status == 0 and '"a" is ignored' in out + err
+    status, out, err = run("--discover-only", "--config", path)
+    assert [x["url"] for x in json.loads(out)["backends"]] == [
+        "http://127.0.0.1:11/"]
 
 
 def test_missing_key_file_is_a_warning(file):
