@@ -395,6 +395,7 @@ static void kill_now(struct child *c)
 static void cut(struct child *c)
 {
 	c->wanted = false;
+	c->told = true;
 	kill_now(c);
 }
 
