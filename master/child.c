@@ -114,8 +114,8 @@ void child_send(struct child *c, const struct control *msg, int fd)
 		err = keep_letter(c, msg, fd);
 		flush(c);
 	}
-	/* -EPIPE: it is dying, and will be reaped. */
-	if (err < 0 && err != -EPIPE)
+	/* A peer that is gone will be reaped in a moment. */
+	if (err < 0 && err != -EPIPE && err != -ECONNRESET)
 		log_error("message to a child lost",
 		          LOG_STR("role", child_role(c)),
 		          LOG_INT("slot", c->slot), LOG_INT("type", msg->type),
