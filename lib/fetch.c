@@ -95,35 +95,41 @@ struct fetch {
 	char detail[CURL_ERROR_SIZE];
 };
 
-/* How libcurl's reasons are told. */
+/* How libcurl's reasons are told, and what of its own words is worth adding:
+ * those about TLS; the others are the same again, with times in them. */
 static const struct {
 	CURLcode code;
 	int err;
+	bool detail;
 	const char *sentence;
 } reasons[] = {
-	{ CURLE_COULDNT_RESOLVE_HOST, -EHOSTUNREACH,
+	{ CURLE_COULDNT_RESOLVE_HOST, -EHOSTUNREACH, false,
 	  "the host name has no address" },
-	{ CURLE_COULDNT_CONNECT, -ECONNREFUSED, "cannot connect" },
-	{ CURLE_OPERATION_TIMEDOUT, -ETIMEDOUT, "no connection in time" },
-	{ CURLE_PEER_FAILED_VERIFICATION, -EKEYREJECTED,
+	{ CURLE_COULDNT_CONNECT, -ECONNREFUSED, false, "cannot connect" },
+	{ CURLE_OPERATION_TIMEDOUT, -ETIMEDOUT, false,
+	  "no connection in time" },
+	{ CURLE_PEER_FAILED_VERIFICATION, -EKEYREJECTED, true,
 	  "its certificate is not accepted" },
-	{ CURLE_SSL_CONNECT_ERROR, -EKEYREJECTED, "the TLS handshake failed" },
-	{ CURLE_SSL_CACERT_BADFILE, -EKEYREJECTED,
+	{ CURLE_SSL_CONNECT_ERROR, -EKEYREJECTED, true,
+	  "the TLS handshake failed" },
+	{ CURLE_SSL_CACERT_BADFILE, -EKEYREJECTED, false,
 	  "the certificates to trust cannot be read" },
-	{ CURLE_SSL_CERTPROBLEM, -EKEYREJECTED,
+	{ CURLE_SSL_CERTPROBLEM, -EKEYREJECTED, false,
 	  "the certificates to trust cannot be read" },
-	{ CURLE_GOT_NOTHING, -ECONNRESET,
+	{ CURLE_GOT_NOTHING, -ECONNRESET, false,
 	  "the connection was closed without an answer" },
-	{ CURLE_PARTIAL_FILE, -ECONNRESET,
+	{ CURLE_PARTIAL_FILE, -ECONNRESET, false,
 	  "the connection broke inside the answer" },
-	{ CURLE_RECV_ERROR, -ECONNRESET, "the connection broke" },
-	{ CURLE_SEND_ERROR, -ECONNRESET, "the connection broke" },
-	{ CURLE_ABORTED_BY_CALLBACK, -ECONNRESET,
+	{ CURLE_RECV_ERROR, -ECONNRESET, false, "the connection broke" },
+	{ CURLE_SEND_ERROR, -ECONNRESET, false, "the connection broke" },
+	{ CURLE_ABORTED_BY_CALLBACK, -ECONNRESET, false,
 	  "the kept connection broke before an answer" },
-	{ CURLE_WEIRD_SERVER_REPLY, -EBADMSG, "the answer is not HTTP" },
-	{ CURLE_UNSUPPORTED_PROTOCOL, -EBADMSG, "the answer is not HTTP" },
-	{ CURLE_BAD_CONTENT_ENCODING, -EBADMSG, "the answer is not HTTP" },
-	{ CURLE_OUT_OF_MEMORY, -ENOMEM, "out of memory" },
+	{ CURLE_WEIRD_SERVER_REPLY, -EBADMSG, false, "the answer is not HTTP" },
+	{ CURLE_UNSUPPORTED_PROTOCOL, -EBADMSG, false,
+	  "the answer is not HTTP" },
+	{ CURLE_BAD_CONTENT_ENCODING, -EBADMSG, false,
+	  "the answer is not HTTP" },
+	{ CURLE_OUT_OF_MEMORY, -ENOMEM, false, "out of memory" },
 };
 
 /* --- the loop's side -------------------------------------------------------
@@ -289,18 +295,13 @@ static void end(struct fetch *f, int err, const char *sentence)
 	free_fetch(f);
 }
 
-static void tell(struct fetch *f, int err, const char *sentence)
-{
-	if (f->detail[0])
-		snprintf(f->sentence, sizeof(f->sentence), "%s (%s)", sentence,
-		         f->detail);
-	else
-		snprintf(f->sentence, sizeof(f->sentence), "%s", sentence);
-	end(f, err, f->sentence);
-}
-
 static void end_by(struct fetch *f, CURLcode code)
 {
+	const char *sentence = curl_easy_strerror(code);
+	const char *detail = "";
+	int err = -EIO;
+	long os = 0;
+
 	if (f->err == -EMSGSIZE) {
 		end(f, f->err, "the answer is too large");
 		return;
@@ -311,11 +312,17 @@ static void end_by(struct fetch *f, CURLcode code)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
 		if (reasons[i].code == code) {
-			tell(f, reasons[i].err, reasons[i].sentence);
-			return;
+			err = reasons[i].err;
+			sentence = reasons[i].sentence;
+			detail = reasons[i].detail ? f->detail : "";
 		}
 	}
-	tell(f, -EIO, curl_easy_strerror(code));
+	curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &os);
+	if (err == -ECONNREFUSED && os > 0)
+		detail = strerror((int)os);
+	snprintf(f->sentence, sizeof(f->sentence), "%s%s%s", sentence,
+	         *detail ? ": " : "", detail);
+	end(f, err, f->sentence);
 }
 
 /* What libcurl says is over. Calls back, so from outside of libcurl only. */
