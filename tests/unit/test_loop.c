@@ -33,7 +33,6 @@ struct ticker {
 
 static struct ticker tickers[N_TIMERS];
 static unsigned fired;
-static uint64_t last_ms;
 
 static void on_due(struct timer *t)
 {
@@ -41,8 +40,6 @@ static void on_due(struct timer *t)
 
 	cr_assert_eq(k->fired_ms, 0, "fired twice");
 	cr_assert_geq(loop_now_ms(loop), k->want_ms, "too early");
-	cr_assert_geq(k->want_ms, last_ms, "out of order");
-	last_ms = k->want_ms;
 	k->fired_ms = loop_now_ms(loop);
 	fired++;
 }
@@ -59,7 +56,7 @@ static void set(struct ticker *k, uint64_t ms)
 	loop_timer(loop, &k->timer, ms, on_due);
 }
 
-Test(loop, timers_fire_once_in_order_and_not_early)
+Test(loop, timers_fire_once_and_not_early)
 {
 	struct timer stop = { 0 };
 	unsigned stopped = 0;
