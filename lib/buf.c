@@ -57,6 +57,25 @@ void buf_add(struct buf *b, const void *bytes, size_t len)
 	b->len += len;
 }
 
+void buf_add_u64(struct buf *b, uint64_t n)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	buf_add(b, digits + at, sizeof(digits) - at);
+}
+
+void buf_add_i64(struct buf *b, int64_t n)
+{
+	if (n < 0)
+		buf_putc(b, '-');
+	buf_add_u64(b, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
+}
+
 void buf_addf(struct buf *b, const char *fmt, ...)
 {
 	va_list args, again;

@@ -43,6 +43,10 @@ static inline void buf_putc(struct buf *b, char c)
 	buf_add(b, &c, 1);
 }
 
+/* Append a number in decimal; much cheaper than buf_addf(). */
+void buf_add_u64(struct buf *b, uint64_t n);
+void buf_add_i64(struct buf *b, int64_t n);
+
 /* Append formatted text, without the terminating NUL. */
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 

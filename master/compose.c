@@ -418,7 +418,7 @@ static int check_tls(struct work *w)
 	if (!c->tls_cert.path && !c->tls_key.path)
 		return 0;
 	if (!c->tls_cert.path || !c->tls_key.path)
-		return refuse(w, "tls.cert_file and tls.key_file must be given "
+		return refuse(w, "tls.cert and tls.key must be given "
 		                 "both or neither");
 
 	int err = tls_context_from_memory(c->tls_cert.pem, c->tls_key.pem, &ctx,

@@ -253,22 +253,22 @@ static void read_tls(struct config_reader *r)
 {
 	struct config_pem *cert = &r->config->tls_cert;
 	struct config_pem *key = &r->config->tls_key;
-	const char *given = cert->path ? "tls.cert_file" : "tls.key_file";
+	const char *given = cert->path ? "tls.cert" : "tls.key";
 	struct tls_context *context = NULL;
 	char why[TLS_WHY_MAX];
 
 	if (!cert->path != !key->path) {
 		config_reader_complain(r, turn_to(r, given),
-		                       "TLS needs both \"tls.cert_file\" and "
-		                       "\"tls.key_file\"");
+		                       "TLS needs both \"tls.cert\" and "
+		                       "\"tls.key\"");
 		return;
 	}
 	if (!cert->path || r->is_isolated ||
-	    !read_pem(r, "tls.cert_file", cert, false) ||
-	    !read_pem(r, "tls.key_file", key, true))
+	    !read_pem(r, "tls.cert", cert, false) ||
+	    !read_pem(r, "tls.key", key, true))
 		return;
 	if (tls_context_from_memory(cert->pem, key->pem, &context, why) < 0)
-		config_reader_complain(r, turn_to(r, "tls.cert_file"), "%s",
+		config_reader_complain(r, turn_to(r, "tls.cert"), "%s",
 		                       why);
 	tls_context_free(context);
 }

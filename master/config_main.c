@@ -358,8 +358,8 @@ static const struct config_key keys[] = {
 	LIST("allowed_hosts", allowed_hosts, LIVE, check_allowed_host),
 	LIST("trusted_proxies", trusted_proxies, LIVE, check_network),
 
-	TEXT("tls.cert_file", tls_cert.path, LIVE, NULL, check_full),
-	TEXT("tls.key_file", tls_key.path, LIVE, NULL, check_full),
+	TEXT("tls.cert", tls_cert.path, LIVE, NULL, check_full),
+	TEXT("tls.key", tls_key.path, LIVE, NULL, check_full),
 	CHOICE("tls.min_version", tls_min_version, LIVE, CONFIG_TLS_1_2,
 	       tls_versions),
 

@@ -472,8 +472,9 @@ static void add_meta(struct call *c, const struct message *msg, struct buf *out)
 	if (c->server == VIEW_MODERN)
 		add_modern_meta(c, msg, out);
 	if (c->has_token) {
-		buf_addf(out, "%s\"progressToken\":%llu", first ? "" : ",",
-		         (unsigned long long)c->id);
+		buf_puts(out, first ? "" : ",");
+		buf_puts(out, "\"progressToken\":");
+		buf_add_u64(out, c->id);
 		first = false;
 	}
 	if (msg->meta.len)
@@ -516,8 +517,9 @@ static void compose(struct call *c, const struct message *msg,
 	/* name and uri are members like any other where they do not route */
 	enum method_work work = msg->method->work;
 
-	buf_addf(out, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"",
-	         (unsigned long long)c->id);
+	buf_puts(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+	buf_add_u64(out, c->id);
+	buf_puts(out, ",\"method\":\"");
 	buf_add_span(out, msg->method->name);
 	buf_puts(out, "\",\"params\":{");
 	if (work == WORK_BY_REF) {

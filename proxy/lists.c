@@ -84,9 +84,11 @@ void lists_modern_members(const struct snapshot *snap, bool cacheable,
                           struct buf *out)
 {
 	buf_puts(out, ",\"resultType\":\"complete\"");
-	if (cacheable)
-		buf_addf(out, ",\"ttlMs\":%lld,\"cacheScope\":\"private\"",
-		         (long long)snap->settings->list_ttl);
+	if (cacheable) {
+		buf_puts(out, ",\"ttlMs\":");
+		buf_add_i64(out, snap->settings->list_ttl);
+		buf_puts(out, ",\"cacheScope\":\"private\"");
+	}
 	buf_puts(out, ",\"_meta\":{\"io.modelcontextprotocol/serverInfo\":"
 	              "{\"name\":");
 	buf_add_json(out, snapshot_text(snap, snap->head->name));

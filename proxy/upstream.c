@@ -22,7 +22,7 @@
 #define STALE_MS    1000  /* idle longer than this is looked at before use */
 #define MARGIN_MS   1000  /* before the backend's own keep-alive ends */
 #define REST_MS     2000  /* for the rest of an answer nobody needs */
-#define LINES       9
+#define LINES       11
 
 static const struct h1_limits limits = {
 	.head_max = HEAD_MAX,
@@ -308,6 +308,18 @@ static void iov_set(struct iovec *v, struct span s)
 	v->iov_len = s.len;
 }
 
+/* n in decimal, at the end of digits. */
+static struct span decimal(size_t n, char digits[24])
+{
+	size_t at = 24;
+
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	return span_of(digits + at, 24 - at);
+}
+
 /* Keep what the socket did not take. */
 static int keep_rest(struct buf *out, const struct iovec *iov, size_t sent)
 {
@@ -346,10 +358,9 @@ static ssize_t write_once(struct upstream *up, int fd, struct iovec *iov)
 static int send_request(struct link *l, struct exchange *x)
 {
 	const struct backend *b = backend_of(x);
-	char length[48];
+	char digits[24];
+	struct span length = decimal(x->body.len, digits);
 	struct iovec iov[LINES];
-	int n = snprintf(length, sizeof(length), "Content-Length: %zu\r\n\r\n",
-	                 x->body.len);
 	const struct span pieces[LINES] = {
 		SPAN("POST "),
 		snapshot_text(x->snap, b->path),
@@ -360,7 +371,9 @@ static int send_request(struct link *l, struct exchange *x)
 		     "Accept: application/json, text/event-stream\r\n"),
 		snapshot_text(x->snap, b->fields),
 		x->fields,
-		span_of(length, (size_t)n),
+		SPAN("Content-Length: "),
+		length,
+		SPAN("\r\n\r\n"),
 		x->body,
 	};
 

@@ -15,6 +15,8 @@ struct lines {
 
 struct record {
 	struct lines access, audit;
+	int64_t second; /* that time was made for */
+	char time[CLOCK_ISO_LEN + 1];
 };
 
 struct record *record_new(struct worker *w)
@@ -79,10 +81,21 @@ void record_flush(struct record *rec)
 	flush(&rec->audit);
 }
 
-static void add(struct buf *b, const char *name, struct span text)
+/* Append ,"name":"text"; name is a literal that needs no escape. */
+static void add(struct buf *b, struct span name, struct span text)
 {
-	buf_addf(b, ",\"%s\":", name);
+	buf_add(b, ",\"", 2);
+	buf_add_span(b, name);
+	buf_add(b, "\":", 2);
 	buf_add_json(b, span_first(text, LOG_TEXT_MAX));
+}
+
+static void add_number(struct buf *b, struct span name, uint64_t n)
+{
+	buf_add(b, ",\"", 2);
+	buf_add_span(b, name);
+	buf_add(b, "\":", 2);
+	buf_add_u64(b, n);
 }
 
 static struct span backend_name(const struct request *r)
@@ -99,38 +112,51 @@ static struct span entry_name(const struct request *r)
 	                : span_of("", 0);
 }
 
+/* The time of this millisecond; the date is only worked out once a second. */
+static void add_time(struct record *rec, struct buf *b)
+{
+	int64_t now_ms = clock_utc_ms();
+	int64_t ms = now_ms % 1000;
+
+	if (now_ms / 1000 != rec->second) {
+		rec->second = now_ms / 1000;
+		clock_iso(now_ms, rec->time);
+	}
+	for (int i = CLOCK_ISO_LEN - 2; i > CLOCK_ISO_LEN - 5; i--, ms /= 10)
+		rec->time[i] = (char)('0' + ms % 10);
+	buf_add(b, "{\"time\":\"", 9);
+	buf_add(b, rec->time, CLOCK_ISO_LEN);
+}
+
 /* What both kinds of lines say. */
-static void common(struct buf *b, const char *event, const struct worker *w,
+static void common(struct buf *b, struct span event, const struct worker *w,
                    const struct request *r, uint64_t us)
 {
-	char when[CLOCK_ISO_LEN + 1], address[IP_TEXT_MAX];
+	char address[IP_TEXT_MAX];
+	bool call = r->method && r->method->id == METHOD_TOOLS_CALL;
 
-	ip_format(address, &r->client);
-	buf_addf(b,
-	         "{\"time\":\"%s\",\"level\":\"info\",\"process\":\"worker\","
-	         "\"slot\":%u,\"event\":\"%s\",\"request_id\":",
-	         clock_iso(clock_utc_ms(), when), w->index, event);
-	buf_add_json(b, span_of(r->request_id, r->request_id_len));
-	buf_addf(b, ",\"client\":\"%s\"", address);
+	add_time(w->record, b);
+	buf_puts(b, "\",\"level\":\"info\",\"process\":\"worker\",\"slot\":");
+	buf_add_u64(b, w->index);
+	add(b, SPAN("event"), event);
+	add(b, SPAN("request_id"), span_of(r->request_id, r->request_id_len));
+	add(b, SPAN("client"),
+	    span_of(address, ip_format(address, &r->client)));
 	if (r->method)
-		add(b, "method", r->method->name);
+		add(b, SPAN("method"), r->method->name);
 	if (r->entry)
-		add(b,
-		    r->method && r->method->id == METHOD_TOOLS_CALL ? "tool"
-		                                                    : "name",
-		    entry_name(r));
+		add(b, call ? SPAN("tool") : SPAN("name"), entry_name(r));
 	if (r->entry || r->backend != UINT32_MAX)
-		add(b, "backend", backend_name(r));
-	add(b, "client_id", principal_client(&r->principal));
-	add(b, "subject", principal_subject(&r->principal));
-	buf_addf(b,
-	         ",\"status\":%d,\"outcome\":\"%s\",\"bytes_in\":%llu,"
-	         "\"bytes_out\":%llu,\"duration_us\":%llu",
-	         r->status, outcome_name(r->reply.outcome),
-	         (unsigned long long)r->bytes_in,
-	         (unsigned long long)r->bytes_out, (unsigned long long)us);
+		add(b, SPAN("backend"), backend_name(r));
+	add(b, SPAN("client_id"), principal_client(&r->principal));
+	add(b, SPAN("subject"), principal_subject(&r->principal));
+	add_number(b, SPAN("status"), (uint64_t)r->status);
+	add(b, SPAN("outcome"), span_str(outcome_name(r->reply.outcome)));
+	add_number(b, SPAN("bytes_in"), r->bytes_in);
+	add_number(b, SPAN("bytes_out"), r->bytes_out);
+	add_number(b, SPAN("duration_us"), us);
 	if (r->reply.error)
-		add(b, "error", span_str(r->reply.error));
+		add(b, SPAN("error"), span_str(r->reply.error));
 }
 
 static const char *const verbs[] = {
@@ -145,9 +171,9 @@ static void access_line(struct worker *w, const struct request *r, uint64_t us)
 {
 	struct buf *b = &w->record->access.text;
 
-	common(b, "access", w, r, us);
-	buf_addf(b, ",\"http_method\":\"%s\",\"path\":", verbs[r->verb]);
-	buf_add_json(b, span_str(r->path));
+	common(b, SPAN("access"), w, r, us);
+	add(b, SPAN("http_method"), span_str(verbs[r->verb]));
+	add(b, SPAN("path"), span_str(r->path));
 	buf_puts(b, "}\n");
 }
 
@@ -185,7 +211,7 @@ static void audit(struct worker *w, const struct request *r, uint64_t us)
 	ip_format(row.address, &r->client);
 	board_audit(w->board, &row);
 
-	common(b, "audit", w, r, us);
+	common(b, SPAN("audit"), w, r, us);
 	buf_puts(b, "}\n");
 }
 

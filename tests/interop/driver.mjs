@@ -122,7 +122,6 @@ async function startGateway(backends, auth) {
 		shutdown_grace: 1,
 		runtime_dir: join(dir, "run"),
 		auth,
-		quotas: { calls_per_minute: 0, writes_per_minute: 0 },
 		backends: backends.map((backend) =>
 			({ transport: "streamable_http", auth_method: "none", ...backend })),
 	}, null, "\t"));

@@ -246,8 +246,8 @@ static const struct {
 	  "t:1:26: \"auth.tool_scopes\" must be an object, not an array" },
 	{ "{\"proxy_protocol\": true}",
 	  "t:1:20: \"proxy_protocol\" needs \"trusted_proxies\"" },
-	{ "{\"tls\": {\"cert_file\": \"/c\"}}",
-	  "t:1:23: TLS needs both \"tls.cert_file\" and \"tls.key_file\"" },
+	{ "{\"tls\": {\"cert\": \"/c\"}}",
+	  "t:1:18: TLS needs both \"tls.cert\" and \"tls.key\"" },
 	{ "{\"auth\": {\"static_tokens\": \"x\"}}",
 	  "t:1:28: \"auth.static_tokens\" must be an object or an array, not a "
 	  "string" },
