@@ -65,7 +65,8 @@ class Request(Fields):
 
     @property
     def arguments(self):
-        return self.params.get("arguments") or {}
+        found = self.params.get("arguments")
+        return found if isinstance(found, dict) else {}
 
     @property
     def arguments_bytes(self):
@@ -381,12 +382,12 @@ class Backend:
     def handler(self, name):
         """Set another handler for a tool."""
         for i, t in enumerate(self.tools):
-            if t.spec["name"] == name:
+            if t.spec.get("name") == name:
                 return t.handler
         return None
 
     def set_handler(self, name, handler):
-        self.tools = [t for t in self.tools if t.spec["name"] != name]
+        self.tools = [t for t in self.tools if t.spec.get("name") != name]
         self.tools.append(tool(name, handler))
 
     def notify(self, kind="tools"):
@@ -539,7 +540,7 @@ class Backend:
 
     def _check_mirrors(self, request):
         for t in self.tools:
-            if t.spec["name"] != request.params.get("name"):
+            if t.spec.get("name") != request.params.get("name"):
                 continue
             schema = t.spec["inputSchema"].get("properties", {})
             for name, rule in schema.items():
@@ -684,7 +685,7 @@ class Backend:
     def _call(self, exchange):
         name = exchange.request.params.get("name")
         for t in self.tools:
-            if t.spec["name"] == name:
+            if t.spec.get("name") == name:
                 return t.handler(exchange)
         return exchange.error(-32602, "Unknown tool: %s" % name)
 
@@ -1054,8 +1055,15 @@ def _many_data_lines(e):
 
 def _priming_event(e):
     e.head(200, "text/event-stream")
-    e.chunk(b"id: 1\ndata:\n\n: comment\n\nevent: other\ndata: ignored\n\n")
+    e.chunk(b"id: 1\ndata:\n\n: comment\n\nretry: 5\n\nunknown: x\n\n")
     e.chunk(b"data: " + _ok(e) + b"\n\n")
+    e.end()
+
+
+def _unknown_event_type(e):
+    e.head(200, "text/event-stream")
+    e.chunk(b"event: other\ndata: ignored\n\n")
+    e.chunk(b"event: message\ndata: " + _ok(e) + b"\n\n")
     e.end()
 
 
@@ -1070,5 +1078,5 @@ ODDITIES = {
         _sse_labelled_json, _newline_delimited, _endless_stream_after_answer,
         _two_answers, _one_byte_chunks, _one_byte_writes, _until_close,
         _http_1_0, _interim_first, _chunk_extension, _crlf_events,
-        _many_data_lines, _priming_event, _spaced_json)
+        _many_data_lines, _priming_event, _unknown_event_type, _spaced_json)
 }

@@ -254,7 +254,7 @@ def test_resource_metadata_of_another_path(gateway):
 
 def test_resource_metadata_from_host(alpha):
     """Without public_url the resource is what the client called it."""
-    with Gateway(alpha, path="/p/mcp", auth={
+    with Gateway(alpha, path="/p/mcp", allowed_hosts=["gw.example"], auth={
             "enabled": True, "authorization_servers": [AS],
             "static_tokens": {STATIC: {"client_id": "c"}}}) as g:
         r = g.get("/.well-known/oauth-protected-resource/p/mcp",
@@ -583,23 +583,3 @@ def test_nobody_gets_in_without_keys_or_tokens(alpha):
         with g.connect() as c:
             assert c.ask(modern("tools/list")).status == 401
         g.wait_log(level="warning")
-
-
-def test_quota(alpha):
-    with Gateway(alpha, quotas={"calls_per_minute": 5}, auth={
-            "enabled": True, "static_tokens": {
-                STATIC: {"client_id": "one"},
-                HASHED: {"client_id": "two"}}}) as g:
-        client = g.client(STATIC)
-        answers = [client.modern("tools/call", {"name": "alpha_echo"})
-                   for _ in range(8)]
-        ok = [r for r in answers if r.status == 200 and "result" in r.message]
-        assert len(ok) == 5
-        refused = answers[-1]
-        assert refused.status in (200, 429) and "error" in refused.message
-        if refused.status == 429:
-            assert int(refused.header("retry-after")) >= 1
-        # Somebody else's calls are counted by themselves.
-        assert g.client(HASHED).call("alpha_echo", {"nonce": "1"}) == "1"
-        # Lists are not calls.
-        assert client.modern("tools/list").status == 200

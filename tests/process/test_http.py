@@ -173,8 +173,9 @@ def test_body_limit_content_length(gateway):
 
 def test_body_limit_chunked(gateway):
     refuses(gateway, chunked_post(chunked(b"x" * (BODY_MAX + 1), 8192)), 413)
-    refuses(gateway, chunked_post(b"%x\r\n" % (BODY_MAX + 1)), 413)
-    refuses(gateway, chunked_post(b"ffffffffffffffff\r\n"), 413, 400)
+    for size in (b"%x" % (BODY_MAX + 1), b"ffffffffffffffff"):
+        refuses(gateway, chunked_post(size + b"\r\n" + b"x" *
+                                      (BODY_MAX + 1)), 413, 400)
 
 
 @pytest.mark.parametrize("kind, status", [
@@ -343,7 +344,7 @@ def test_own_host(connection, host):
 @pytest.mark.parametrize("host", [
     "evil.example.com", "evil.example.com:9000", "127.0.0.1.nip.io",
     "localhost.evil.example", "evil@localhost", "localhost@evil.example",
-    "0.0.0.0", "127.0.0.2", "[::]", "[::1", "localhost:80:80", "localhost:x",
+    "0.0.0.0", "10.0.0.1", "[::]", "[::1", "localhost:80:80", "localhost:x",
     "localhost/", "localhost\\evil", "local host", "localhost,evil", "",
     "xn--localhost"])
 def test_foreign_host(gateway, host):
@@ -358,6 +359,17 @@ def test_host_missing_or_twice(gateway):
             b"Host: localhost\r\nContent-Length: 0\r\n\r\n", 400)
     refuses(gateway, b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n"
             b"hOST: evil.example\r\nContent-Length: 0\r\n\r\n", 400)
+
+
+def test_any_host_with_a_token(alpha):
+    """Rebinding is a danger for doors without a lock: a reverse proxy on the
+    same machine that keeps Host is served."""
+    token = "any-host-token-0123456789"
+    with Gateway(alpha, auth={"enabled": True, "static_tokens": {
+            token: {"client_id": "x"}}}) as g:
+        with g.connect() as c:
+            assert c.ask(legacy("ping", host="mcp.example", fields={
+                "Authorization": "Bearer " + token})).status == 200
 
 
 def test_allowed_hosts(alpha):
@@ -595,9 +607,13 @@ def served_for(g, data, **options):
     return found[-1]
 
 
+OWN_CHECK = proxy_header("127.0.0.1", 1, command=0)  # a balancer's own
+
+
 def test_proxy_protocol(alpha):
     with Gateway(alpha, access_log=True, proxy_protocol=True,
-                 trusted_proxies=["127.0.0.1"], ready=False) as g:
+                 trusted_proxies=["127.0.0.1"], preamble=OWN_CHECK) as g:
+        g.preamble = b""
         for header, seen in (
                 (proxy_header("192.0.2.77", 4711), "192.0.2.77"),
                 (proxy_header("2001:db8::77", 1, "::1"), "2001:db8::77"),
@@ -609,16 +625,31 @@ def test_proxy_protocol(alpha):
             "192.0.2.79", 1, command=0) + PING)
 
 
+def test_proxy_protocol_cut_at_every_byte(alpha):
+    with Gateway(alpha, proxy_protocol=True, trusted_proxies=["127.0.0.1"],
+                 preamble=OWN_CHECK, workers=1) as g:
+        header = proxy_header("192.0.2.77", 4711)
+        for at in range(1, len(header) + 1):
+            with g.connect() as barrier:
+                g.preamble, keep = b"", g.preamble
+                with g.connect() as c:
+                    c.send(header[:at])
+                    assert barrier.ask(GET_PAGE).status == 200
+                    assert c.ask(header[at:] + PING).status == 200
+                g.preamble = keep
+
+
 def test_proxy_protocol_broken(alpha):
     with Gateway(alpha, proxy_protocol=True, trusted_proxies=["127.0.0.1"],
-                 ready=False) as g:
+                 preamble=OWN_CHECK) as g:
+        g.preamble = b""
         good = proxy_header("192.0.2.77", 4711)
         for bad in (PING, b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + PING,
                     good[:12] + b"\x31" + good[13:] + PING,
                     good[:14] + b"\xff\xff" + good[16:] + PING,
                     good[:12] + b"\x2f" + good[13:] + PING):
             with g.connect() as c:
-                r = c.try_send(bad)
+                c.try_send(bad)
                 c.try_send(b"x" * 2000)
                 r = c.read()
                 assert r is None or r.status == 400

@@ -22,7 +22,7 @@ def alpha():
 
 
 def tls_settings(cert, **more):
-    return {"cert": cert.cert, "key": cert.key, **more}
+    return {"cert_file": cert.cert, "key_file": cert.key, **more}
 
 
 # Gateway(tls=...) is the clients' side; the key of the file is "tls" too.
@@ -59,6 +59,13 @@ def test_old_versions_are_refused(gateway):
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     with pytest.raises((ssl.SSLError, OSError)):
         Connection(gateway.port, tls=context)
+
+
+def test_short_names_of_the_settings(alpha):
+    cert = tokens.certificate()
+    with TlsGateway(alpha, tls=cert.client(),
+                    server={"cert": cert.cert, "key": cert.key}) as g:
+        assert g.client().call("alpha_echo", {"nonce": "1"}) == "1"
 
 
 def test_minimum_version(alpha):
@@ -122,7 +129,7 @@ def test_certificate_reload(alpha):
     with TlsGateway(alpha, tls=old.client(), server=tls_settings(old)) as g:
         with g.connect() as kept:
             assert kept.ask(PING).status == 200
-            g.reload(tls={"cert": new.cert, "key": new.key})
+            g.reload(tls={"cert_file": new.cert, "key_file": new.key})
             with Connection(g.port, tls=new.client()) as c:
                 assert c.ask(PING).status == 200
             with pytest.raises(ssl.SSLError):
@@ -135,7 +142,7 @@ def test_certificate_reload(alpha):
 def test_wrong_key_on_reload(alpha):
     old, new = tokens.certificate(0), tokens.certificate(1)
     with TlsGateway(alpha, tls=old.client(), server=tls_settings(old)) as g:
-        g.set(tls={"cert": new.cert, "key": old.key})
+        g.set(tls={"cert_file": new.cert, "key_file": old.key})
         g.write()
         g.hup(ok=False)
         assert g.client().call("alpha_echo", {"nonce": "1"}) == "1"
@@ -144,7 +151,7 @@ def test_wrong_key_on_reload(alpha):
 def test_https_backend():
     cert = tokens.certificate(2)
     with Backend("beta", tls=cert.server()) as beta, Gateway(
-            beta, entries=[beta.entry(tls_ca=cert.cert)]) as g:
+            beta, entries=[beta.entry(tls_ca_file=cert.cert)]) as g:
         client = g.client()
         for i in range(5):
             assert client.call("beta_echo", {"nonce": str(i)}) == str(i)
@@ -158,7 +165,7 @@ def test_https_backend_is_verified():
     cert, other = tokens.certificate(2), tokens.certificate(1)
     with Backend("beta", tls=cert.server()) as beta, Backend("alpha") as alpha:
         with Gateway(alpha, entries=[
-                alpha.entry(), beta.entry(tls_ca=other.cert)],
+                alpha.entry(), beta.entry(tls_ca_file=other.cert)],
                 ready=False) as g:
             client = g.client()
             eventually(lambda: "alpha_echo" in client.names(), "alpha's tools")
