@@ -182,13 +182,15 @@ bool crew_has_workers(const struct crew *crew)
 	return false;
 }
 
-bool crew_adopted(const struct crew *crew, uint64_t config_generation)
+bool crew_adopted(const struct crew *crew, uint64_t config_generation,
+                  uint64_t catalog_serial)
 {
 	for (uint32_t i = 0; i < WORKERS_MAX; i++) {
 		const struct child *c = &crew->workers[i];
 
 		if (c->state == CHILD_SERVING &&
-		    c->config_generation < config_generation)
+		    (c->config_generation < config_generation ||
+		     c->catalog_serial < catalog_serial))
 			return false;
 	}
 	return crew_serving(crew) > 0;

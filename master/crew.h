@@ -57,8 +57,10 @@ unsigned crew_serving(const struct crew *crew);
 /* Is there any worker process? */
 bool crew_has_workers(const struct crew *crew);
 
-/* Does every worker that serves have this configuration, and is there one? */
-bool crew_adopted(const struct crew *crew, uint64_t config_generation);
+/* Does every worker that serves have this configuration and catalogue, or newer
+ * ones, and is there one? */
+bool crew_adopted(const struct crew *crew, uint64_t config_generation,
+                  uint64_t catalog_serial);
 
 /* How many workers "workers": 0 stands for: one per CPU that we may use. */
 uint32_t crew_cpus(void);

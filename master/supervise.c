@@ -74,9 +74,10 @@ struct master {
 	struct compose compose; /* what every load has in common */
 	struct reload reload;
 	enum stage stage;
-	bool cutting; /* everybody was killed */
-	bool ready;   /* said so to the service manager */
-	int sinks[2]; /* descriptors; -1: where the log goes */
+	bool cutting;        /* everybody was killed */
+	bool ready;          /* said so to the service manager */
+	uint64_t discovered; /* the keeper has asked all backends of this */
+	int sinks[2];        /* descriptors; -1: where the log goes */
 	uint64_t ticked_ms;
 	unsigned late; /* children that have not turned for a while */
 	struct timer tick, watchdog, leave;
@@ -402,10 +403,29 @@ static void finish_adopting(struct master *m)
 	end_reload(m);
 }
 
+/*
+ * We are ready when every worker has what the keeper found, not when the first
+ * one has. Once ready, a reload does not make us unready for that moment.
+ */
+static void see_discovered(struct master *m)
+{
+	const struct header *head = m->current.snap->head;
+	_Atomic uint64_t *on_board = &m->board->discovered_generation;
+
+	if (m->discovered > atomic_load(on_board) &&
+	    (atomic_load(on_board) > 0 ||
+	     crew_adopted(&m->crew, head->config_generation,
+	                  head->catalog_serial)))
+		atomic_store(on_board, m->discovered);
+}
+
 static void see_adopted(struct master *m)
 {
+	const struct header *head = m->current.snap->head;
+
+	see_discovered(m);
 	if (m->reload.stage == RELOAD_ADOPTING &&
-	    crew_adopted(&m->crew, m->current.snap->head->config_generation))
+	    crew_adopted(&m->crew, head->config_generation, 0))
 		finish_adopting(m);
 }
 
@@ -549,10 +569,8 @@ static void on_worker(struct master *m, struct child *c,
 	switch (msg->type) {
 	case CONTROL_READY:
 		child_event(c, CHILD_READY);
-		/* It says what it serves, or its row on the board does. */
-		c->config_generation =
-			msg->number ? msg->number
-				    : atomic_load(&c->row->config_generation);
+		c->config_generation = msg->number;
+		c->catalog_serial = msg->serial;
 		see_adopted(m);
 		break;
 	case CONTROL_ADOPTED:
@@ -580,6 +598,11 @@ static void on_message(struct child *c, const struct control *msg, int fd)
 		if (msg->type == CONTROL_CATALOG && fd >= 0) {
 			on_catalog(m, fd);
 			return;
+		}
+		/* On the board once the workers have what it found. */
+		if (msg->type == CONTROL_READY) {
+			m->discovered = msg->number;
+			see_adopted(m);
 		}
 	}
 	if (fd >= 0)
