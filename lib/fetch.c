@@ -85,6 +85,7 @@ struct fetch {
 	                              taken before the pause */
 	int err;                   /* our own reason to end it */
 	bool repeatable;
+	bool added;    /* libcurl knows of it */
 	bool sent;     /* the request is on its way */
 	bool headed;   /* the final head is complete */
 	bool paused;   /* the owner took less than it was given */
@@ -678,14 +679,30 @@ struct fetch *fetch_start(struct fetcher *fr, const struct fetch_request *req)
 	f->max_bytes = req->max_bytes;
 	f->repeatable = req->repeatable;
 	f->head.max = FETCH_HEAD_MAX;
-	if (!set_up(f, req) ||
-	    curl_multi_add_handle(fr->multi, f->easy) != CURLM_OK) {
+	if (!set_up(f, req)) {
 		free_fetch(f);
 		return NULL;
 	}
 	link_fetch(&fr->all, f);
-	kick(fr);
+	kick(fr); /* libcurl refuses to be called from its callbacks */
 	return f;
+}
+
+static void add_new(struct fetcher *fr)
+{
+	struct fetch *f = fr->all;
+
+	while (f) {
+		if (f->added) {
+			f = f->next;
+			continue;
+		}
+		f->added = true;
+		if (curl_multi_add_handle(fr->multi, f->easy) == CURLM_OK)
+			continue;
+		end(f, -ENOMEM, "out of memory");
+		f = fr->all; /* others may have gone with it */
+	}
 }
 
 /* --- what owners ask -------------------------------------------------------
@@ -954,6 +971,7 @@ static void on_wakeup(struct source *src, uint32_t events)
 	eventfd_read(src->fd, &count);
 	fr->kicked = false;
 	collect(fr);
+	add_new(fr);
 	resume_all(fr);
 	act(fr, CURL_SOCKET_TIMEOUT, 0);
 }

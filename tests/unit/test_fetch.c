@@ -559,6 +559,34 @@ Test(fetch, cancel_anywhere)
 	}
 }
 
+static void start_another(struct fetch *f, const struct fetch_head *head)
+{
+	char url[64];
+	struct fetch_request req = request("/", url);
+
+	(void)head;
+	if (!fetch_owner(f))
+		cr_assert(fetch_start(fetcher, &req));
+}
+
+Test(fetch, another_from_a_callback)
+{
+	static const struct fetch_events asking = { start_another, on_body,
+		                                    on_end };
+	char url[64];
+	struct fetch_request req = request("/", url);
+
+	server.answer = OK("Content-Length: 5\r\n\r\nhello");
+	req.events = &asking;
+	client.left = 2;
+	cr_assert(fetch_start(fetcher, &req));
+	cr_expect_eq(fetcher_running(fetcher), 1);
+	run(WAIT_MS);
+	cr_expect_eq(client.ends, 2);
+	cr_expect_eq(client.heads, 1);
+	cr_expect_eq(fetcher_running(fetcher), 0);
+}
+
 Test(fetch, many_at_once)
 {
 	char url[64];
