@@ -520,8 +520,7 @@ Test(discover, what_a_modern_backend_is_sent)
 		"Mcp-Method: tools/list\r\n",
 		"X-Key: secret\r\n",
 		"\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\"",
-		"\"io.modelcontextprotocol/clientInfo\":{\"name\":"
-		"\"oci-mcp-gateway\",",
+		"/clientInfo\":{\"name\":\"oci-mcp-gateway\",",
 		"\"io.modelcontextprotocol/clientCapabilities\":{}",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
