@@ -163,7 +163,7 @@ async function withServers(starters, use) {
 
 function reportScenarios(group, required, ran) {
 	for (const scenario of required) {
-		const wrong = verdict(ran.results.get(scenario));
+		const wrong = verdict(ran.results.get(scenario), scenario);
 		if (wrong)
 			report.fail(`${group} ${scenario}`, wrong);
 		else
@@ -171,7 +171,7 @@ function reportScenarios(group, required, ran) {
 	}
 	for (const [scenario, results] of ran.results)
 		if (!required.includes(scenario))
-			report.note(`${group} ${scenario}`, verdict(results) ?? summary(results));
+			report.note(`${group} ${scenario}`, verdict(results, scenario) ?? summary(results));
 	if (ran.results.size === 0)
 		report.fail(`${group} run`, `ended with ${ran.code}\n${ran.output.slice(-2000)}`);
 }
@@ -186,7 +186,7 @@ const revisionRun = (revision, only) => async ({ url }, group) => {
 	const required = only ?? expected(listed, SERVER_REQUESTS);
 	const ran = await runTool("latest", url, ["--requirements", revision], tmp);
 	reportScenarios(group, required, ran);
-	const scored = listed.every((scenario) => verdict(ran.results.get(scenario)) === undefined);
+	const scored = listed.every((scenario) => verdict(ran.results.get(scenario), scenario) === undefined);
 	if (!only && scored !== (ran.code === 0))
 		report.fail(`${group} exit code`, `${ran.code}, but the results say otherwise`);
 };
