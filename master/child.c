@@ -274,7 +274,7 @@ static void spawn(struct child *c)
 static const char *how(int status, char out[32])
 {
 	if (WIFSIGNALED(status))
-		snprintf(out, 32, "killed by SIG%s",
+		snprintf(out, 32, "SIG%s",
 		         sigabbrev_np(WTERMSIG(status))
 		                 ? sigabbrev_np(WTERMSIG(status))
 		                 : "?");

@@ -56,6 +56,8 @@ static struct config *load(const struct options *opt)
 
 static int run(const struct options *opt)
 {
+	log_process("master", -1);
+
 	struct config *config = load(opt);
 
 	return config ? supervise_run(opt, config) : EXIT_FAILURE;

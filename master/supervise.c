@@ -42,8 +42,9 @@ enum reload_stage {
 /* A SIGHUP on its way. */
 struct reload {
 	enum reload_stage stage;
-	bool again; /* another one came meanwhile */
-	bool late;  /* waits longer than it should, and that was logged */
+	bool again;   /* another one came meanwhile */
+	bool offered; /* to the keeper that lives now */
+	bool late;    /* waits longer than it should, and that was logged */
 	uint64_t started_ms;
 	struct config *config;   /* until it is published */
 	struct publication base; /* the same, composed */
@@ -441,8 +442,8 @@ static void on_adopt_timeout(struct timer *t)
 
 /*
  * Without the keeper's catalogue the new configuration would be served without
- * any backend's tools, so the old one goes on until the keeper answers. If it
- * died, its successor is given the new configuration first.
+ * any backend's tools, so the old one goes on until the keeper answers, or its
+ * successor if it died.
  */
 static void on_keeper_timeout(struct timer *t)
 {
@@ -453,6 +454,22 @@ static void on_keeper_timeout(struct timer *t)
 	            "for it");
 	if (m->reload.again)
 		end_reload(m);
+}
+
+/*
+ * A keeper that was just born knows nothing and would answer with nothing. It
+ * is given what is served now, and speaks when it has asked all backends; then
+ * it can complete something new.
+ */
+static void offer_base(struct master *m)
+{
+	struct reload *r = &m->reload;
+
+	if (r->stage != RELOAD_MERGING || r->offered ||
+	    m->crew.keeper.state != CHILD_SERVING)
+		return;
+	r->offered = true;
+	send_snapshot(&m->crew.keeper, &r->base);
 }
 
 static int prepare_reload(struct master *m, char why[COMPOSE_WHY_MAX])
@@ -504,7 +521,8 @@ static void begin_reload(struct master *m)
 		return;
 	}
 	r->stage = RELOAD_MERGING;
-	send_snapshot(&m->crew.keeper, &r->base);
+	r->offered = false;
+	offer_base(m);
 	loop_timer(m->loop, &r->patience, KEEPER_WAIT_MS, on_keeper_timeout);
 }
 
@@ -595,6 +613,7 @@ static void on_message(struct child *c, const struct control *msg, int fd)
 		on_worker(m, c, msg);
 	} else {
 		child_event(c, CHILD_READY);
+		offer_base(m);
 		if (msg->type == CONTROL_CATALOG && fd >= 0) {
 			on_catalog(m, fd);
 			return;
@@ -614,9 +633,8 @@ static void on_born(struct child *c)
 	struct master *m = master_of(c);
 
 	if (c->slot == CHILD_KEEPER) {
-		send_snapshot(c, m->reload.stage == RELOAD_MERGING
-		                         ? &m->reload.base
-		                         : &m->current);
+		m->reload.offered = false;
+		send_snapshot(c, &m->current);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(sinks); i++)
@@ -1011,7 +1029,6 @@ int supervise_run(const struct options *opt, struct config *config)
 	struct master *m = new_master(opt, config);
 	int err = -ENOMEM;
 
-	log_process("master", -1);
 	if (m)
 		err = start(m);
 	if (err == 0) {
