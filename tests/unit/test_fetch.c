@@ -2,15 +2,20 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/buf.h"
+#include "lib/tls.h"
 
 #define WAIT_MS 5000 /* nothing here takes longer, unless it fails */
 
@@ -24,6 +29,7 @@ static struct server {
 	size_t cut;         /* bytes of it before a short break; 0: none */
 	size_t repeat;      /* copies of body behind it */
 	bool keep;          /* wait for another request instead of closing */
+	struct tls_context *tls; /* NULL: none */
 	int n_connections;
 	char request[65536]; /* of the last request: head and body */
 	size_t n_request;
@@ -68,11 +74,37 @@ static void say(int fd, const char *at, size_t n)
 	}
 }
 
+static void serve_tls(int fd)
+{
+	struct tls *tls = tls_accept(server.tls, fd);
+	char request[4096];
+	uint32_t want;
+	ssize_t n;
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while ((n = tls_read(tls, request, sizeof(request), &want)) ==
+	       -EAGAIN) {
+		struct pollfd p = { .fd = fd, .events = (short)want };
+
+		poll(&p, 1, WAIT_MS);
+	}
+	if (n > 0)
+		(void)!tls_write(tls, server.answer, strlen(server.answer),
+		                 &want);
+	tls_close(tls);
+}
+
 static void *serve_one(void *arg)
 {
 	int fd = (int)(intptr_t)arg;
 	char block[4096];
 	char byte;
+
+	if (server.tls) {
+		serve_tls(fd);
+		close(fd);
+		return NULL;
+	}
 
 	memset(block, 'x', sizeof(block));
 	while (read_request(fd)) {
@@ -600,6 +632,92 @@ Test(fetch, many_at_once)
 	run(WAIT_MS);
 	cr_expect_eq(client.ends, 200);
 	cr_expect_eq(client.body.len, 1000);
+}
+
+/* --- TLS ---------------------------------------------------------------------
+ */
+
+static struct span pem(BIO *bio)
+{
+	char *at;
+	long n = BIO_get_mem_data(bio, &at);
+
+	return span_of(at, (size_t)n);
+}
+
+/* A certificate for a name, signed by itself. */
+static void make_certificate(const char *name, BIO *cert_pem, BIO *key_pem)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+	X509_EXTENSION *names = X509V3_EXT_conf_nid(
+		NULL, NULL, NID_subject_alt_name, (char *)(uintptr_t)name);
+
+	cr_assert(key && cert && names);
+	X509_set_version(cert, 2);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN",
+	                           MBSTRING_ASC, (const unsigned char *)"test",
+	                           -1, -1, 0);
+	X509_set_issuer_name(cert, X509_get_subject_name(cert));
+	X509_gmtime_adj(X509_getm_notBefore(cert), -60);
+	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+	X509_add_ext(cert, names, -1);
+	X509_set_pubkey(cert, key);
+	cr_assert(X509_sign(cert, key, EVP_sha256()));
+	PEM_write_bio_X509(cert_pem, cert);
+	PEM_write_bio_PrivateKey(key_pem, key, NULL, NULL, 0, NULL, NULL);
+	X509_EXTENSION_free(names);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
+Test(fetch, certificates)
+{
+	static const struct {
+		const char *name;
+		bool trusted;
+		int err;
+	} cases[] = {
+		{ "IP:127.0.0.1", true, 0 },
+		{ "DNS:example.com", true, -EKEYREJECTED },
+		{ "IP:127.0.0.1", false, -EKEYREJECTED },
+	};
+
+	static struct tls_context *kept[ARRAY_LEN(cases)]; /* by threads */
+
+	signal(SIGPIPE, SIG_IGN);
+	server.answer = OK("Content-Length: 5\r\n\r\nhello");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		BIO *cert = BIO_new(BIO_s_mem()), *key = BIO_new(BIO_s_mem());
+		char url[64], why[TLS_WHY_MAX];
+		struct fetch_request req = request("/", url);
+
+		make_certificate(cases[i].name, cert, key);
+		cr_assert_eq(tls_context_from_memory(pem(cert), pem(key),
+		                                     &kept[i], why),
+		             0);
+		server.tls = kept[i];
+		snprintf(url, sizeof(url), "https://127.0.0.1:%u/",
+		         server.port);
+		req.url = span_str(url);
+		if (cases[i].trusted)
+			req.ca_pem = pem(cert);
+		go(&req);
+		cr_expect_eq(client.err, cases[i].err, "%zu: %d %s", i,
+		             client.err, client.sentence);
+		cr_expect_eq(client.was_sent, cases[i].err == 0);
+		BIO_free(cert);
+		BIO_free(key);
+	}
+	/* And a server that does not speak it. */
+	server.tls = NULL;
+	char url[64];
+	struct fetch_request req = request("/", url);
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u/", server.port);
+	req.url = span_str(url);
+	req.connect_timeout_ms = 200;
+	go(&req);
+	cr_expect(client.err == -ETIMEDOUT || client.err == -EKEYREJECTED);
 }
 
 /* --- look-ups ---------------------------------------------------------------
