@@ -308,13 +308,15 @@ static void write_obituary(const struct child *c)
 		LOG_END,
 	};
 
+	enum log_level level = in_order  ? LOG_INFO
+	                       : c->told ? LOG_WARNING
+	                                 : LOG_ERROR;
+
 	snprintf(event, sizeof(event), "%s %s", child_role(c),
 	         in_order ? "ended" : "died");
 	/* The one keeper has no number. */
-	log_write(in_order  ? LOG_INFO
-	          : c->told ? LOG_WARNING
-	                    : LOG_ERROR,
-	          event, fields + is_keeper);
+	if (log_enabled(level))
+		log_write(level, event, fields + is_keeper);
 }
 
 /* What its row says about now is not so any more; what it counted stays. */
