@@ -713,6 +713,13 @@ void *fetch_owner(const struct fetch *f)
 	return f->owner;
 }
 
+void fetch_hand_over(struct fetch *f, const struct fetch_events *events,
+                     void *owner)
+{
+	f->events = events;
+	f->owner = owner;
+}
+
 struct span fetch_field(const struct fetch *f, struct span name)
 {
 	struct span rest = buf_span(&f->head);

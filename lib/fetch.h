@@ -113,8 +113,12 @@ size_t fetcher_running(const struct fetcher *fr);
  * a header line is not sendable; on_end is then not called. */
 struct fetch *fetch_start(struct fetcher *fr, const struct fetch_request *req);
 
-/* What the request was started with. */
+/* What the request was started with, or given since. */
 void *fetch_owner(const struct fetch *f);
+
+/* Somebody else owns it from now on: another owner, other events. */
+void fetch_hand_over(struct fetch *f, const struct fetch_events *events,
+                     void *owner);
 
 /* The first field of this name (any case) of the answer; empty, at NULL, when
  * there is none or no head has come yet. */

@@ -84,6 +84,7 @@ struct upstream {
 	char out[SCRATCH_OUT];
 };
 
+static const struct exchange_ops ignoring;
 static void on_ready(struct source *src, uint32_t events);
 static void on_timer(struct timer *t);
 static void dispatch(struct exchange *x);
@@ -256,7 +257,8 @@ static void finish(struct exchange *x, enum exchange_end why,
 	x->link = NULL;
 	x->fetch = NULL;
 	x->state = IDLE;
-	count_end(x, why);
+	if (x->ops != &ignoring)
+		count_end(x, why);
 	x->ops->end(x, why, detail);
 	if (held)
 		serve_queue(up, pool);
@@ -764,7 +766,7 @@ void exchange_detach(struct exchange *x)
 		serve_queue(x->up, l->pool);
 		return;
 	}
-	rest = l ? malloc(sizeof(*rest)) : NULL;
+	rest = l || x->fetch ? malloc(sizeof(*rest)) : NULL;
 	if (!rest) {
 		exchange_cancel(x);
 		return;
@@ -772,13 +774,19 @@ void exchange_detach(struct exchange *x)
 	loop_timer_stop(x->up->loop, &x->timer);
 	*rest = *x;
 	rest->ops = &ignoring;
-	rest->paused = false;
-	rest->link->x = rest;
 	rest->snap = snapshot_ref((struct snapshot *)(uintptr_t)x->snap);
-	loop_set(x->up->loop, &rest->link->src, EPOLLIN | EPOLLRDHUP);
-	loop_timer(x->up->loop, &rest->timer, REST_MS, on_timer);
 	x->link = NULL;
+	x->fetch = NULL;
 	x->state = IDLE;
+	loop_timer(rest->up->loop, &rest->timer, REST_MS, on_timer);
+	if (l) {
+		l->x = rest;
+		loop_set(rest->up->loop, &l->src, EPOLLIN | EPOLLRDHUP);
+	} else {
+		fetch_hand_over(rest->fetch, &fetched, rest);
+	}
+	if (rest->paused)
+		exchange_resume(rest);
 }
 
 void exchange_pause(struct exchange *x)
@@ -1113,8 +1121,11 @@ static void on_timer(struct timer *t)
 		broken(x->link, EXCHANGE_TIMEOUT,
 		       "the answer stopped for longer than idle_timeout");
 		return;
+	case FETCHING: /* nobody needs the rest any more */
+		fetch_cancel(x->fetch);
+		finish(x, EXCHANGE_TIMEOUT, "");
+		return;
 	case IDLE:
-	case FETCHING:
 		break;
 	}
 }

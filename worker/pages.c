@@ -42,9 +42,9 @@ static const char *not_ready(const struct page_input *in,
 
 	if (atomic_load_explicit(&b->draining, memory_order_relaxed))
 		return "draining";
+	/* Once is enough: a reload must not take every replica out at once. */
 	if (atomic_load_explicit(&b->discovered_generation,
-	                         memory_order_relaxed) <
-	    in->snap->head->config_generation)
+	                         memory_order_relaxed) == 0)
 		return "registry_not_initialized";
 	if (tally->total && !tally->healthy && !tally->degraded)
 		return "no_healthy_backends";

@@ -102,8 +102,23 @@ static void add_listener(struct worker *w, int fd)
 
 /* ---- snapshots ---- */
 
-static int load_tls(struct worker *w, const struct snapshot *snap,
-                    struct tls_context **out)
+/* The same in every worker, so that each can resume the others' sessions. */
+static void share_tickets(struct tls_context *tls, const struct snapshot *snap)
+{
+	static const struct span labels[] = { { "ticket 1", 8 },
+		                              { "ticket 2", 8 },
+		                              { "ticket 3", 8 } };
+	uint8_t key[ARRAY_LEN(labels) * CRYPTO_HASH_LEN];
+
+	static_assert(sizeof(key) >= TLS_TICKET_KEY_LEN, "three hashes do");
+	for (size_t i = 0; i < ARRAY_LEN(labels); i++)
+		crypto_cache_hash(snap->head->cache_key, labels[i],
+		                  key + i * CRYPTO_HASH_LEN);
+	tls_context_ticket_key(tls, key);
+	crypto_wipe(key, sizeof(key));
+}
+
+static int load_tls(const struct snapshot *snap, struct tls_context **out)
 {
 	char why[TLS_WHY_MAX];
 	int err;
@@ -116,7 +131,8 @@ static int load_tls(struct worker *w, const struct snapshot *snap,
 	                              out, why);
 	if (err < 0)
 		log_error("TLS certificate refused", LOG_STR("reason", why));
-	(void)w;
+	if (*out)
+		share_tickets(*out, snap);
 	return err;
 }
 
@@ -142,7 +158,7 @@ static int adopt(struct worker *w, int fd)
 
 	if (err < 0)
 		return err;
-	err = load_tls(w, next, &tls);
+	err = load_tls(next, &tls);
 	if (err == 0)
 		err = identity_adopt(w->identity, next);
 	if (err < 0) {

@@ -226,7 +226,7 @@ Test(pages, readiness)
 		{ 1, { HEALTH_DEGRADED }, 2, 0, NULL },
 		{ 1, { HEALTH_HEALTHY }, 2, 1, "\"draining\"" },
 		{ 1, { HEALTH_HEALTHY }, 1, 1, "\"draining\"" },
-		{ 1, { HEALTH_HEALTHY }, 1, 0, "\"registry_not_initialized\"" },
+		{ 1, { HEALTH_HEALTHY }, 1, 0, NULL },
 		{ 1, { HEALTH_UNHEALTHY }, 2, 0, "\"no_healthy_backends\"" },
 		{ 1, { HEALTH_PENDING }, 2, 0, "\"no_healthy_backends\"" },
 		{ 2,
