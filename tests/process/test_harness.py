@@ -9,7 +9,7 @@ import tokens
 from backend import Backend
 from harness import Metrics
 from messages import LEGACY, MODERN, compact, legacy, modern
-from wire import Connection, chunked, proxy_header
+from wire import Connection, chunked, eventually, proxy_header
 
 
 def ask(server, data, **options):
@@ -134,7 +134,7 @@ def test_listen():
                 "notifications": {"toolsListChanged": True}}))
             stream = c.head().stream()
             assert next(stream)["method"].endswith("acknowledged")
-            assert server.notify() == 1
+            assert eventually(server.notify, "the stream is known") == 1
             assert next(stream)["method"] == "notifications/tools/list_changed"
 
 

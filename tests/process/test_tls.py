@@ -22,7 +22,7 @@ def alpha():
 
 
 def tls_settings(cert, **more):
-    return {"cert_file": cert.cert, "key_file": cert.key, **more}
+    return {"cert": cert.cert, "key": cert.key, **more}
 
 
 # Gateway(tls=...) is the clients' side; the key of the file is "tls" too.
@@ -36,6 +36,15 @@ class TlsGateway(Gateway):
 def gateway(alpha):
     cert = tokens.certificate()
     with TlsGateway(alpha, tls=cert.client(), server=tls_settings(cert)) as g:
+        yield g
+
+
+@pytest.fixture(scope="module")
+def single(alpha):
+    """One worker: whoever is held up is held up by another."""
+    cert = tokens.certificate()
+    with TlsGateway(alpha, tls=cert.client(), server=tls_settings(cert),
+                    workers=1) as g:
         yield g
 
 
@@ -59,13 +68,6 @@ def test_old_versions_are_refused(gateway):
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     with pytest.raises((ssl.SSLError, OSError)):
         Connection(gateway.port, tls=context)
-
-
-def test_short_names_of_the_settings(alpha):
-    cert = tokens.certificate()
-    with TlsGateway(alpha, tls=cert.client(),
-                    server={"cert": cert.cert, "key": cert.key}) as g:
-        assert g.client().call("alpha_echo", {"nonce": "1"}) == "1"
 
 
 def test_minimum_version(alpha):
@@ -103,10 +105,42 @@ def test_plain_http_is_refused(gateway):
     assert gateway.client().call("alpha_echo", {"nonce": "1"}) == "1"
 
 
-def test_half_a_handshake_holds_nobody_up(gateway):
-    with Connection(gateway.port) as c:
-        c.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
-        assert gateway.client().call("alpha_echo", {"nonce": "2"}) == "2"
+@pytest.mark.parametrize("part", [1, 5, 9, 100])
+def test_half_a_handshake_holds_nobody_up(single, part):
+    """The begin of a ClientHello, and silence."""
+    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200)
+    with Connection(single.port) as c:
+        c.send(hello[:part])
+        for i in range(3):
+            with single.client() as client:
+                assert client.call("alpha_echo", {"nonce": "2"}) == "2"
+
+
+def test_half_a_record_holds_nobody_up(single):
+    """A record of a good connection, cut on its way."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = tokens.certificate().client().wrap_bio(
+        incoming, outgoing, server_hostname="localhost")
+    with Connection(single.port) as c:
+        def turn(action):
+            while True:
+                try:
+                    return action()
+                except ssl.SSLWantReadError:
+                    c.send(outgoing.read())
+                    incoming.write(c.sock.recv(65536))
+
+        turn(tls.do_handshake)
+        tls.write(PING)
+        record = outgoing.read()
+        for at in (3, 20, len(record) - 1):
+            c.send(record[:at])
+            with single.client() as client:
+                assert client.call("alpha_echo", {"nonce": "2"}) == "2"
+            c.send(record[at:])
+            assert b"200 OK" in turn(lambda: tls.read(65536))
+            tls.write(PING)
+            record = outgoing.read()
 
 
 def test_handshake_timeout(alpha):
@@ -129,7 +163,7 @@ def test_certificate_reload(alpha):
     with TlsGateway(alpha, tls=old.client(), server=tls_settings(old)) as g:
         with g.connect() as kept:
             assert kept.ask(PING).status == 200
-            g.reload(tls={"cert_file": new.cert, "key_file": new.key})
+            g.reload(tls={"cert": new.cert, "key": new.key})
             with Connection(g.port, tls=new.client()) as c:
                 assert c.ask(PING).status == 200
             with pytest.raises(ssl.SSLError):
@@ -142,7 +176,7 @@ def test_certificate_reload(alpha):
 def test_wrong_key_on_reload(alpha):
     old, new = tokens.certificate(0), tokens.certificate(1)
     with TlsGateway(alpha, tls=old.client(), server=tls_settings(old)) as g:
-        g.set(tls={"cert_file": new.cert, "key_file": old.key})
+        g.set(tls={"cert": new.cert, "key": old.key})
         g.write()
         g.hup(ok=False)
         assert g.client().call("alpha_echo", {"nonce": "1"}) == "1"
