@@ -220,7 +220,7 @@ Test(pages, readiness)
 		const char *reason; /* NULL: ready */
 	} rows[] = {
 		{ 0, { 0 }, 2, 0, NULL },
-		{ 0, { 0 }, 1, 0, "\"registry_not_initialized\"" },
+		{ 0, { 0 }, 0, 0, "\"registry_not_initialized\"" },
 		{ 1, { HEALTH_HEALTHY }, 2, 0, NULL },
 		{ 1, { HEALTH_HEALTHY }, 3, 0, NULL },
 		{ 1, { HEALTH_DEGRADED }, 2, 0, NULL },
