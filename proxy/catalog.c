@@ -7,10 +7,12 @@
 #include "lib/scan.h"
 #include "proxy/tooldef.h"
 
-#define ENTRIES_MAX 65536 /* of one list; the rest is left out */
-#define NAME_USUAL  64    /* bytes; many model APIs refuse longer names */
-#define CHUNK       65536 /* bytes of memory asked for at a time */
-#define REMARKS_MAX 1024  /* different log lines of one build, no more */
+#define ENTRIES_MAX 65536      /* of one list; the rest is left out */
+#define ITEM_MAX    (1 << 20)  /* bytes of one item */
+#define VIEW_MAX    (80 << 20) /* of all items of a view: two fit a snapshot */
+#define NAME_USUAL  64         /* bytes; many model APIs refuse longer names */
+#define CHUNK       65536      /* bytes of memory asked for at a time */
+#define REMARKS_MAX 1024       /* different log lines of one build, no more */
 
 /* Memory for strings that live as long as a build. */
 struct chunk {
@@ -47,6 +49,7 @@ struct build {
 	const struct header *head;
 	struct items lists[VIEWS][LIST_KINDS];
 	uint32_t abilities[VIEWS];
+	size_t bytes[VIEWS]; /* in the snapshot, about */
 	struct tooldef def;
 	struct chunk *chunks;
 	bool failed; /* out of memory */
@@ -446,8 +449,15 @@ static void add_item(struct build *b, const struct source_list *from,
 	if (!span_eq(item.name, item.upstream))
 		item.swap = def->key_raw;
 	why = check_name(from, item.upstream, item.name);
-	if (!why && list->n >= ENTRIES_MAX)
-		why = "there are too many";
+
+	size_t bytes = b->bytes[from->view] + raw.len + item.name.len +
+	               item.upstream.len + sizeof(struct entry) +
+	               def->n_mirrors * sizeof(struct mirror) +
+	               def->strings.len;
+	if (!why && raw.len > ITEM_MAX)
+		why = "it is too large";
+	if (!why && (list->n >= ENTRIES_MAX || bytes > VIEW_MAX))
+		why = "there is no room for more";
 	if (why) {
 		left_out(b, from, item.upstream, why);
 		return;
@@ -458,6 +468,8 @@ static void add_item(struct build *b, const struct source_list *from,
 	keep_mirrors(b, &item);
 
 	const struct item *taken = add(b, list, &item);
+	if (!taken)
+		b->bytes[from->view] = bytes;
 	if (taken)
 		lost_name(b, from, &item, taken);
 	else if (from->kind == LIST_TOOLS && item.name.len > NAME_USUAL &&

@@ -85,6 +85,8 @@ static uint32_t code_point(const unsigned char *p, size_t n)
 
 static bool is_unseen(uint32_t c)
 {
+	if (c >= ' ' && c <= '~')
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(unseen); i++)
 		if (c >= unseen[i].first && c <= unseen[i].last)
 			return true;

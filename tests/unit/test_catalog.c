@@ -514,3 +514,24 @@ Test(catalog, ten_thousand_tools)
 	for (size_t i = 0; i < ARRAY_LEN(setup); i++)
 		buf_free(&lists[i]);
 }
+
+Test(catalog, no_backend_takes_all_the_room)
+{
+	struct setup setup = { .name = "x" };
+	struct buf items = { .max = 1 << 28 };
+
+	/* One item that is too large, then more than a view may hold. */
+	buf_addf(&items, "{\"name\":\"huge\",\"x\":\"%0*d\"," SCHEMA "},",
+	         1 << 20, 0);
+	for (int i = 0; i < 100; i++)
+		buf_addf(&items,
+		         "{\"name\":\"t%d\",\"x\":\"%0*d\"," SCHEMA "},", i,
+		         (1 << 20) - 1024, 0);
+	buf_putc(&items, '\0');
+	setup.lists[VIEW_LEGACY][LIST_TOOLS] = items.bytes;
+	build(&setup, 1, NULL);
+	cr_expect_null(find(VIEW_MODERN, LIST_TOOLS, "huge"));
+	cr_expect(find(VIEW_MODERN, LIST_TOOLS, "t0"));
+	cr_expect_null(find(VIEW_MODERN, LIST_TOOLS, "t99"));
+	buf_free(&items);
+}
