@@ -547,7 +547,10 @@ static bool host_allowed(const struct worker *w, const struct snapshot *snap,
 		return listed(snap, snap->head->allowed_hosts, host, &any) ||
 		       listed(snap, snap->head->allowed_hosts, host_of(host),
 		              &any);
-	return !w->loopback_only || is_loopback(host_of(host));
+	/* With a token or a certificate in between, such a page gets nothing.
+	 */
+	return !w->loopback_only || snap->settings->auth_enabled || w->tls ||
+	       is_loopback(host_of(host));
 }
 
 static bool origin_allowed(const struct worker *w, const struct snapshot *snap,
