@@ -3,9 +3,9 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
 #include "lib/scan.h"
 
 /* A configuration of a few backends, as the master would write it. */
@@ -494,9 +494,10 @@ Test(catalog, ten_thousand_tools)
 		};
 	}
 
-	uint64_t began = clock_mono_ms();
+	/* Of this process alone; others may have the machine. */
+	clock_t began = clock();
 	build(setup, ARRAY_LEN(setup), NULL);
-	cr_expect_lt(clock_mono_ms() - began, 1000);
+	cr_expect_lt((clock() - began) / (CLOCKS_PER_SEC / 1000), 1000);
 
 	const struct list *tools =
 		&snapshot_view(snap, VIEW_MODERN)->lists[LIST_TOOLS];
