@@ -267,6 +267,11 @@ void tls_context_ticket_key(struct tls_context *ctx,
 	OPENSSL_cleanse(copy, sizeof(copy));
 }
 
+void tls_context_require_1_3(struct tls_context *ctx)
+{
+	SSL_CTX_set_min_proto_version(ctx->ssl, TLS1_3_VERSION);
+}
+
 int64_t tls_context_expires_s(const struct tls_context *ctx)
 {
 	struct tm tm;

@@ -57,6 +57,9 @@ void tls_context_free(struct tls_context *ctx);
 void tls_context_ticket_key(struct tls_context *ctx,
                             const uint8_t key[TLS_TICKET_KEY_LEN]);
 
+/* Accept nothing older than TLS 1.3; else 1.2 is the oldest. */
+void tls_context_require_1_3(struct tls_context *ctx);
+
 /* When the server's certificate ends, in seconds since 1970, UTC. */
 int64_t tls_context_expires_s(const struct tls_context *ctx);
 

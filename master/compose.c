@@ -506,6 +506,7 @@ static int add_config(struct work *w)
 	head.issuer = text(w, c->jwt_issuer);
 	head.required = set_of(w, &c->required_scopes);
 	if (c->tls_cert.path) {
+		head.tls_1_3_only = c->tls_min_version == CONFIG_TLS_1_3;
 		head.tls_cert = bytes(w, c->tls_cert.pem);
 		head.tls_key = bytes(w, c->tls_key.pem);
 	}

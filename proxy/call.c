@@ -263,6 +263,8 @@ bool call_route(const struct snapshot *snap, const struct message *msg,
 
 /* ---- arguments that travel in the head too ---- */
 
+static const struct span param_prefix = { "mcp-param-", 10 };
+
 static struct span mirror_value(const struct snapshot *snap,
                                 const struct mirror *m, struct span arguments)
 {
@@ -315,7 +317,6 @@ static bool check_mirror(const struct snapshot *snap, const struct mirror *m,
                          const struct h1_head *head, struct span arguments,
                          struct problem *why)
 {
-	static const struct span prefix = { "mcp-param-", 10 };
 	struct span name = snapshot_text(snap, m->field);
 	struct span body = mirror_value(snap, m, arguments);
 	struct span value = { NULL, 0 };
@@ -325,9 +326,10 @@ static bool check_mirror(const struct snapshot *snap, const struct mirror *m,
 	for (size_t i = 0; i < head->n_fields; i++) {
 		struct span f = head->fields[i].name;
 
-		if (f.len == prefix.len + name.len &&
-		    span_eq_nocase(span_first(f, prefix.len), prefix) &&
-		    span_eq_nocase(span_from(f, prefix.len), name)) {
+		if (f.len == param_prefix.len + name.len &&
+		    span_eq_nocase(span_first(f, param_prefix.len),
+		                   param_prefix) &&
+		    span_eq_nocase(span_from(f, param_prefix.len), name)) {
 			value = head->fields[i].value;
 			seen++;
 		}
@@ -537,9 +539,38 @@ static void compose(struct call *c, const struct message *msg,
 	buf_puts(out, "}}");
 }
 
+static bool mirrored(const struct call *c, struct span param)
+{
+	uint32_t n;
+	const struct mirror *m = mirrors(c->snap, c->entry, &n);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (span_eq_nocase(snapshot_text(c->snap, m[i].field), param))
+			return true;
+	return false;
+}
+
+/* Mcp-Param-* fields that the tool does not declare pass as they came. */
+static void add_other_params(struct call *c, const struct h1_head *head)
+{
+	for (size_t i = 0; i < head->n_fields; i++) {
+		const struct h1_field *f = &head->fields[i];
+
+		if (f->name.len <= param_prefix.len ||
+		    !span_eq_nocase(span_first(f->name, param_prefix.len),
+		                    param_prefix) ||
+		    mirrored(c, span_from(f->name, param_prefix.len)))
+			continue;
+		buf_add_span(&c->fields, f->name);
+		buf_puts(&c->fields, ": ");
+		buf_add_span(&c->fields, f->value);
+		buf_puts(&c->fields, "\r\n");
+	}
+}
+
 /* Fields that name the target, for modern backends. */
 static void add_fields(struct call *c, const struct message *msg,
-                       const struct route *route)
+                       const struct h1_head *head, const struct route *route)
 {
 	struct buf *out = &c->fields;
 
@@ -553,6 +584,8 @@ static void add_fields(struct call *c, const struct message *msg,
 	message_sentinel(span_of(route->name, route->name_len), out);
 	buf_puts(out, "\r\n");
 	add_mirrors(c, msg->arguments, out);
+	if (msg->era == VIEW_MODERN && msg->method->id == METHOD_TOOLS_CALL)
+		add_other_params(c, head);
 }
 
 static void add_trace(struct buf *out, const struct h1_head *head)
@@ -659,7 +692,7 @@ void call_start(struct call *c, const struct message *msg,
 		buf_add_span(&c->client_token, msg->progress_token);
 	compose(c, msg, route);
 	if (c->server == VIEW_MODERN)
-		add_fields(c, msg, route);
+		add_fields(c, msg, head, route);
 	add_trace(&c->fields, head);
 	c->own_fields = c->fields.len;
 	c->x.repeatable = repeatable(msg, route->entry);

@@ -844,8 +844,11 @@ static void on_events(struct call *c, struct span bytes)
 		case SSE_EVENT:
 			break;
 		}
-		/* Without data it only carries an id to resume from. */
-		if (event.data.len == 0)
+		/*
+		 * Without data it only carries an id to resume from; of
+		 * another type it is not for us.
+		 */
+		if (event.data.len == 0 || !span_is(event.type, "message"))
 			continue;
 		if (!sse_data_safe(event.data)) {
 			buf_reset(&c->out);

@@ -649,28 +649,29 @@ static ssize_t read_some(struct conn *c)
 	return n;
 }
 
-static void readable(struct conn *c)
+/* False: there is nothing more to read now. */
+static bool readable(struct conn *c)
 {
 	ssize_t n = read_some(c);
 	struct span in;
 
 	if (n == -EAGAIN)
-		return;
+		return false;
 	if (n <= 0) {
 		/* An answer that is on its way out still goes out. */
 		if (n == 0 && !c->req && c->out.len && c->close) {
 			c->gone = true;
 			interest(c);
-			return;
+			return false;
 		}
 		conn_abort(c);
-		return;
+		return false;
 	}
 	if (c->state == CONN_LINGER)
-		return;
+		return true;
 	in = span_of(c->w->in, (size_t)n);
 	if (c->close && !c->req)
-		return; /* nothing behind the last answer counts */
+		return true; /* nothing behind the last answer counts */
 	if (c->in.len || c->req || c->body) {
 		c->in.max =
 			(size_t)c->w->snap->settings->limits_body_bytes * 2 +
@@ -678,17 +679,18 @@ static void readable(struct conn *c)
 		buf_add_span(&c->in, in);
 		if (buf_err(&c->in) < 0) {
 			conn_abort(c);
-			return;
+			return false;
 		}
 		in = buf_span(&c->in);
 	}
 	if (c->req) {
 		interest(c);
-		return; /* pipelined: it waits */
+		return true; /* pipelined: it waits */
 	}
 	if (c->state == CONN_BODY)
 		arm(c, c->w->snap->settings->limits_body_timeout);
 	process(c, in);
+	return true;
 }
 
 static void on_ready(struct source *src, uint32_t events)
@@ -707,12 +709,11 @@ static void on_ready(struct source *src, uint32_t events)
 			conn_abort(c);
 			return;
 		}
-		readable(c);
+		bool more = readable(c);
 		/* Records that are decrypted already raise no event. */
-		while (c->tls && c->state != CONN_CLOSED &&
-		       c->state != CONN_LINGER && !c->req &&
+		while (more && c->tls && c->state != CONN_CLOSED &&
 		       tls_pending(c->tls))
-			readable(c);
+			more = readable(c);
 	}
 }
 

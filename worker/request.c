@@ -360,7 +360,21 @@ static const char *const types[] = {
 static void whole(struct reply *reply, int status, enum reply_type type,
                   const struct iovec *body, int n)
 {
-	answer(of(reply), status, types[type],
+	struct request *r = of(reply);
+	struct iovec event[PIECES_MAX];
+
+	if (type == REPLY_JSON && !reply->accepts_json) {
+		/* The client takes nothing but an event stream: one event. */
+		event[0] = (struct iovec){
+			(void *)(uintptr_t) "event: message\ndata: ", 21
+		};
+		memcpy(event + 1, body, (size_t)n * sizeof(*body));
+		event[n + 1] = (struct iovec){ (void *)(uintptr_t) "\n\n", 2 };
+		body = event;
+		n += 2;
+		type = REPLY_EVENTS;
+	}
+	answer(r, status, types[type],
 	       type == REPLY_EVENTS ? EVENT_FIELDS : span_of("", 0), body, n);
 }
 
@@ -468,6 +482,12 @@ static void refuse(struct request *r, const struct problem *p, struct span id,
 	struct buf *b = &r->conn->w->page;
 
 	problem_body(b, p, id);
+	if (p->status == 200) {
+		struct iovec iov = { b->bytes, b->len };
+
+		r->reply.ops->whole(&r->reply, 200, REPLY_JSON, &iov, 1);
+		return;
+	}
 	answer_text(r, p->status, "application/json", fields, buf_span(b));
 }
 
@@ -828,8 +848,10 @@ static void send_result(struct request *r)
 {
 	struct buf *b = &r->conn->w->page;
 
+	struct iovec iov = { b->bytes, b->len };
+
 	r->reply.outcome = OUTCOME_SUCCESS;
-	answer_text(r, 200, "application/json", span_of("", 0), buf_span(b));
+	r->reply.ops->whole(&r->reply, 200, REPLY_JSON, &iov, 1);
 }
 
 static void add_capabilities(struct buf *b, uint32_t abilities, bool modern)

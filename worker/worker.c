@@ -131,8 +131,11 @@ static int load_tls(const struct snapshot *snap, struct tls_context **out)
 	                              out, why);
 	if (err < 0)
 		log_error("TLS certificate refused", LOG_STR("reason", why));
-	if (*out)
+	if (*out) {
 		share_tickets(*out, snap);
+		if (snap->head->tls_1_3_only)
+			tls_context_require_1_3(*out);
+	}
 	return err;
 }
 
