@@ -195,6 +195,10 @@ class Gateway:
         self.reader.start()
         try:
             self.wait_until("/readyz" if self.wait_ready else "/healthz")
+            if self.wait_ready and not {"log_file", "log_level"} & set(
+                    self.settings):
+                # A page speaks for one worker, the master for all.
+                self.wait_log(event="ready", process="master")
         except BaseException:
             self.process.kill()
             self.process.wait()
