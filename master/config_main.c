@@ -344,10 +344,10 @@ static const struct config_key keys[] = {
 	TEXT("user", user, RESTART, NULL, check_full),
 	TEXT("runtime_dir", runtime_dir, RESTART, NULL, check_path),
 	CHOICE("log_level", log_level, LIVE, LOG_INFO, log_levels),
-	CHOICE("log_format", log_format, RESTART, LOG_JSON, log_formats),
-	TEXT("log_file", log_file, RESTART, NULL, check_full),
-	TEXT("access_log_file", access_log_file, RESTART, NULL, check_full),
-	TEXT("audit_log_file", audit_log_file, RESTART, NULL, check_full),
+	CHOICE("log_format", log_format, LIVE, LOG_JSON, log_formats),
+	TEXT("log_file", log_file, LIVE, NULL, check_full),
+	TEXT("access_log_file", access_log_file, LIVE, NULL, check_full),
+	TEXT("audit_log_file", audit_log_file, LIVE, NULL, check_full),
 
 #define SETTING(name, path, type, unit, initial, min, max, reload, help) \
 	{ path, CONFIG_KEY_##type, AT(settings.name), CONFIG_KEY_##reload, \

@@ -201,8 +201,16 @@ static void end_round(struct keeper *k)
 	k->begun = true;
 	loop_timer_stop(k->loop, &k->limit);
 	publish_now(k);
-	atomic_store(&k->board->discovered_generation,
-	             k->config->head->config_generation);
+
+	/* Behind the catalogue: the master waits until the workers have it. */
+	struct control msg = {
+		.type = CONTROL_READY,
+		.number = k->config->head->config_generation,
+		.serial = k->serial,
+	};
+	int err = control_send(k->control.fd, &msg, -1);
+	if (err < 0)
+		log_error("the master does not listen", LOG_ERR(err));
 }
 
 static void on_limit(struct timer *t)
@@ -788,11 +796,8 @@ static void on_message(struct keeper *k, const struct control *msg, int fd)
 		}
 		break;
 	case CONTROL_LOG:
-		if (fd >= 0) {
-			log_set_fd(fd);
-			return;
-		}
-		break;
+		control_apply_log(msg, fd);
+		return;
 	case CONTROL_REFRESH:
 		for (struct charge *c = k->charges; c; c = c->next)
 			if (backend_of(c)->slot == msg->number)

@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/log.h"
+
 union ancillary {
 	struct cmsghdr head;
 	char bytes[CMSG_SPACE(sizeof(int))];
@@ -81,4 +83,15 @@ int control_receive(int sock, struct control *msg, int *fd)
 		close(*fd);
 	*fd = -1;
 	return -EPROTO;
+}
+
+void control_apply_log(const struct control *msg, int fd)
+{
+	uint64_t level = msg->number & 0xff, format = msg->number >> 8 & 0xff;
+
+	if (level <= LOG_ERROR)
+		log_set_level((enum log_level)level);
+	if (format <= LOG_TEXT)
+		log_set_format((enum log_format)format);
+	log_set_fd(fd);
 }

@@ -16,12 +16,15 @@ enum control_type {
 	/* master to worker and keeper */
 	CONTROL_SNAPSHOT = 1, /* fd: serve (worker) or complete (keeper) this */
 	CONTROL_LISTEN,       /* fd: a listening socket to accept from */
-	CONTROL_LOG,          /* fd: write log lines here from now on */
+	CONTROL_LOG,          /* fd: write log lines here from now on; number:
+	                         enum log_level | enum log_format << 8 */
 	CONTROL_ACCESS_LOG,   /* fd: write access lines here from now on */
 	CONTROL_AUDIT_LOG,    /* fd: write audit lines here from now on */
 	CONTROL_DRAIN, /* stop accepting, finish, exit; number: grace ms */
 	/* worker to master */
-	CONTROL_READY,   /* the first snapshot is served */
+	CONTROL_READY,   /* the first snapshot is served. From the keeper:
+	                    every backend of the configuration that number
+	                    says was asked, and the catalogue was sent */
 	CONTROL_ADOPTED, /* number: config generation, serial; error: 0 or why
 	                    the snapshot was refused */
 	/* keeper to master */
@@ -52,5 +55,8 @@ MUST_CHECK int control_send(int sock, const struct control *msg, int fd);
  * for a message of another size, or -errno.
  */
 MUST_CHECK int control_receive(int sock, struct control *msg, int *fd);
+
+/* Do what a CONTROL_LOG message says; takes fd. */
+void control_apply_log(const struct control *msg, int fd);
 
 #endif

@@ -277,7 +277,7 @@ static void on_message(struct worker *w, const struct control *msg, int fd)
 		add_listener(w, fd);
 		return;
 	case CONTROL_LOG:
-		log_set_fd(fd);
+		control_apply_log(msg, fd);
 		return;
 	case CONTROL_ACCESS_LOG:
 		record_access_fd(w->record, fd);

@@ -347,8 +347,9 @@ class Gateway:
         return sorted(self.by_role()["worker"])
 
     def keeper(self):
-        (pid,) = self.by_role()["keeper"]
-        return pid
+        """The pid of the keeper; None while there is none, or two."""
+        found = self.by_role()["keeper"]
+        return found[0] if len(found) == 1 else None
 
     # -- clients
 
@@ -360,6 +361,11 @@ class Gateway:
         client = Client(self, token, **options)
         self.clients.append(client)
         return client
+
+    def names(self, **more):
+        """The tools that a client of its own sees."""
+        with Client(self) as client:
+            return client.names(**more)
 
     def get(self, path, fields=None):
         with self.connect() as c:

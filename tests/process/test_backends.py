@@ -254,7 +254,7 @@ def test_slow_connect():
                  "request_timeout": 0.5}
         with Gateway(good, entries=[good.entry(), entry],
                      discovery={"timeout": 0.5}, ready=False) as g:
-            eventually(lambda: "good_echo" in g.client().names(), "good tools")
+            eventually(lambda: "good_echo" in g.names(), "good tools")
             assert g.client().call("good_echo", {"nonce": "1"}) == "1"
     for s in fill + [full]:
         s.close()
@@ -269,10 +269,10 @@ def test_dead_at_start_then_alive():
         late.stop()
         with Gateway(good, late, discovery={"interval": 1},
                      ready=False) as g:
-            eventually(lambda: "good_echo" in g.client().names(), "good tools")
-            assert "late_echo" not in g.client().names()
+            eventually(lambda: "good_echo" in g.names(), "good tools")
+            assert "late_echo" not in g.names()
             late.start()
-            eventually(lambda: "late_echo" in g.client().names(),
+            eventually(lambda: "late_echo" in g.names(),
                        "tools of the backend that came late", within=20)
             assert g.client().call("late_echo", {"nonce": "1"}) == "1"
         late.stop()
@@ -626,11 +626,11 @@ def test_list_changed_is_heard(good):
     """A change shows up without waiting for the timer."""
     for era in ("modern", "legacy"):
         with Backend("x", era=era) as x, Gateway(x) as g:
-            assert "x_later" not in g.client().names()
+            assert "x_later" not in g.names()
             eventually(lambda: x.listeners, "the gateway listens to " + era)
             x.tools = x.tools + [b.tool("later")]
             assert x.notify()
-            eventually(lambda: "x_later" in g.client().names(), "new tool")
+            eventually(lambda: "x_later" in g.names(), "new tool")
             assert g.client().call("x_later", {"nonce": "1"}) == "1"
 
 
@@ -639,7 +639,7 @@ def test_timer_finds_changes():
         x.listen_allowed = False
         with Gateway(x, discovery={"interval": 1}) as g:
             x.tools = [b.tool("only")]
-            eventually(lambda: g.client().names()[3:] == ["x_only"], "change")
+            eventually(lambda: g.names()[3:] == ["x_only"], "change")
 
 
 def test_cursor_loop_of_a_backend(good):
@@ -654,7 +654,7 @@ def test_cursor_loop_of_a_backend(good):
 
         loop.fault = fault
         with Gateway(good, loop, ready=False) as g:
-            eventually(lambda: "good_echo" in g.client().names(), "good tools")
+            eventually(lambda: "good_echo" in g.names(), "good tools")
             count = len(loop.calls("tools/list"))
             assert count < 20000
             assert g.client().call("good_echo", {"nonce": "1"}) == "1"
@@ -673,9 +673,9 @@ def test_list_with_a_broken_page(good):
         half.fault = fault
         with Gateway(good, half, ready=False,
                      discovery={"interval": 1}) as g:
-            eventually(lambda: "good_echo" in g.client().names(), "good tools")
+            eventually(lambda: "good_echo" in g.names(), "good tools")
             g.wait_log(backend="half")
             half.fault = None
-            eventually(lambda: len(g.client().names()) == 3 + 1 + 10,
+            eventually(lambda: len(g.names()) == 3 + 1 + 10,
                        "the whole list", within=20)
             assert SECRET not in bytes(g.raw_log)

@@ -156,7 +156,7 @@ def test_listen_tells_of_changes():
             change = next(stream)
             assert change["method"] == "notifications/tools/list_changed"
             assert change["params"]["_meta"][META + "subscriptionId"] == 1
-            assert "alpha_new" in g.client().names()
+            assert "alpha_new" in g.names()
             alpha.prompts = alpha.prompts + [b.prompt("newer")]
             alpha.notify("prompts")
             # Not one of the tools: this one asked for prompts only.
@@ -313,7 +313,7 @@ def test_cursor_survives_a_change():
         first = client.modern("tools/list").result
         alpha.tools = [b.tool("aaa")] + alpha.tools[:2] + alpha.tools[3:]
         alpha.notify() or g.hup()
-        eventually(lambda: "alpha_aaa" in g.client().names(), "a new list")
+        eventually(lambda: "alpha_aaa" in g.names(), "a new list")
         seen = [t["name"] for t in first["tools"]]
         cursor = first["nextCursor"]
         while cursor:

@@ -48,7 +48,7 @@ def test_many_reloads_under_load(alpha):
         assert not load.lost and not load.retried
         served(alpha, load)
         assert not g.log(level="error"), g.log(level="error")[:5]
-        eventually(lambda: len(g.client().names()) == 3 + 2 + (RELOADS - 1) % 7,
+        eventually(lambda: len(g.names()) == 3 + 2 + (RELOADS - 1) % 7,
                    "the last catalogue")
 
 
@@ -71,7 +71,7 @@ def test_reload_while_calls_are_open(alpha):
             gate.release()
         last = list(stream)[-1]
         assert last["result"]["content"][0]["text"] == "long"
-        assert "alpha_slow" not in g.client().names()
+        assert "alpha_slow" not in g.names()
     alpha.tools = [b.tool("echo")]
 
 
@@ -240,7 +240,7 @@ def test_what_is_known_stays_listed(alpha):
             names = set()
             for i in range(20):
                 g.reload(list_page_size=50 + i)
-                names.add(tuple(g.client().names()))
+                names.add(tuple(g.names()))
         assert len(names) == 1 and "alpha_echo" in names.pop()
         assert not load.failures
 

@@ -92,7 +92,7 @@ def test_collision_without_namespace():
             b.tool("echo"), b.tool("gateway_health"), b.tool("mine")]) as y:
         with Gateway(x, y, entries=[x.entry(namespace_tools=False),
                                     y.entry(namespace_tools=False)]) as g:
-            names = g.client().names()
+            names = g.names()
             assert names.count("echo") == 1 and "mine" in names
             assert names.count("gateway_health") == 1
             # A backend cannot take the place of the gateway's own tools.
@@ -137,7 +137,7 @@ def test_bad_tools_are_left_out_alone(item):
     """One bad definition costs itself, never the list."""
     bad = b.Tool(item, b.echo)
     with Backend("alpha", tools=[b.tool("echo"), bad]) as x, Gateway(x) as g:
-        names = g.client().names()
+        names = g.names()
         assert "alpha_echo" in names
         if item.get("name") not in ("no_schema",):
             assert "alpha_%s" % item.get("name") not in names

@@ -58,7 +58,7 @@ def test_ten_thousand_tools():
             expected = sorted("%s_%s" % (x.name, t.spec["name"])
                               for x in living for t in x.tools)
             assert len(expected) == TOOLS
-            total = eventually(lambda: len(g.client().names()) == TOOLS + 3,
+            total = eventually(lambda: len(g.names()) == TOOLS + 3,
                                "all tools", within=60 * SLOW, every=0.2)
             assert total
             client = g.client()
@@ -155,7 +155,7 @@ def test_worker_with_a_thousand_tools():
     """Under 8 MiB beyond what is shared."""
     with Backend("alpha", tools=[b.tool("echo")] + b.tools(
             999), page_size=250) as alpha, Gateway(alpha, workers=2) as g:
-        assert len(g.client().names()) == 1003
+        assert len(g.names()) == 1003
         for _ in range(30):
             with g.client() as client:
                 client.call("alpha_echo", {"nonce": "1"})
