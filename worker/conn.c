@@ -8,6 +8,7 @@
 
 #include "lib/proxyproto.h"
 #include "worker/request.h"
+#include "worker/stream.h"
 
 #define FULL_BYTES      65536 /* kept for a client before its backend must wait */
 #define DRAINED         16384 /* and when it may go on */
@@ -732,7 +733,7 @@ static void on_timer(struct timer *t)
 			return;
 		}
 		if (c->req)
-			request_keepalive(c->req);
+			stream_keepalive(c->req);
 		arm(c, c->w->snap->settings->keepalive_interval);
 		return;
 	case CONN_BODY:

@@ -72,15 +72,8 @@ void request_cancel(struct request *r);
 /* The client has taken what was kept for it. */
 void request_drained(struct request *r);
 
-/* A comment on a silent event stream, so that no proxy cuts it. */
-void request_keepalive(struct request *r);
-
-/* The catalogue changed: tell the open subscriptions. */
-void request_catalog_changed(struct worker *w, const struct snapshot *old,
-                             const struct snapshot *now);
-
-/* Draining: end open subscriptions with their result. */
-void request_end_streams(struct worker *w);
+/* The answer is complete: record it, recycle r, tell the connection. */
+void request_end(struct request *r);
 
 /* Free what is kept for later requests. */
 void request_fini(struct worker *w);

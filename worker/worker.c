@@ -12,6 +12,7 @@
 #include "worker/conn.h"
 #include "worker/record.h"
 #include "worker/request.h"
+#include "worker/stream.h"
 
 #define BEAT_MS      500
 #define ACCEPT_BATCH 64   /* connections accepted in one turn */
@@ -182,7 +183,7 @@ static int adopt(struct worker *w, int fd)
 	atomic_store(&w->me->config_generation, next->head->config_generation);
 	atomic_store(&w->me->catalog_serial, next->head->catalog_serial);
 	if (old)
-		request_catalog_changed(w, old, next);
+		stream_catalog_changed(w, old, next);
 	snapshot_unref(old);
 	return 0;
 }
@@ -256,7 +257,7 @@ static void drain(struct worker *w, uint64_t grace_ms)
 	}
 	w->draining = true;
 	atomic_store(&w->me->state, PROCESS_DRAINING);
-	request_end_streams(w);
+	stream_end_all(w);
 	for (struct conn *c = w->conns; c; c = next) {
 		next = c->next;
 		conn_drain(c);

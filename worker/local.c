@@ -1,0 +1,227 @@
+#include "worker/local.h"
+
+#include "lib/scan.h"
+#include "proxy/lists.h"
+#include "proxy/own.h"
+#include "worker/access.h"
+#include "worker/answer.h"
+
+void local_page(struct request *r, const struct h1_request *head,
+                enum page page)
+{
+	struct worker *w = r->conn->w;
+	struct page_input in = {
+		.snap = r->snap,
+		.board = w->board,
+		.host = h1_value(&head->head, H1_HOST),
+		.secure = access_secure(r),
+	};
+	struct problem p;
+
+	if (r->verb != H1_GET && r->verb != H1_HEAD) {
+		problem_set(&p, 405, RPC_INVALID_REQUEST,
+		            "Use GET for this path");
+		answer_problem(r, &p, span_of("", 0),
+		               SPAN("Allow: GET, HEAD\r\n"));
+		return;
+	}
+	r->reply.outcome = OUTCOME_SUCCESS;
+	buf_reset(&w->page);
+	int status = page_write(page, &in, &w->page);
+	answer_text(r, status, page_type(page),
+	            SPAN("Cache-Control: no-store\r\n"), buf_span(&w->page));
+}
+
+void local_preflight(struct request *r)
+{
+	static const char fields[] =
+		"Allow: POST, OPTIONS\r\n"
+		"Access-Control-Allow-Methods: POST, GET, DELETE, OPTIONS\r\n"
+		"Access-Control-Allow-Headers: Authorization, Content-Type, "
+		"Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version, "
+		"Mcp-Method, Mcp-Name, X-Request-Id, traceparent, tracestate, "
+		"baggage\r\n"
+		"Access-Control-Max-Age: 7200\r\n";
+
+	r->reply.outcome = OUTCOME_SUCCESS;
+	answer_send(r, 204, NULL, span_str(fields), NULL, 0);
+}
+
+void local_start_result(struct buf *b, struct span id)
+{
+	buf_reset(b);
+	buf_puts(b, "{\"jsonrpc\":\"2.0\",\"id\":");
+	buf_add_span(b, id);
+	buf_puts(b, ",\"result\":{");
+}
+
+static void send_result(struct request *r)
+{
+	struct buf *b = &r->conn->w->page;
+
+	struct iovec iov = { b->bytes, b->len };
+
+	r->reply.outcome = OUTCOME_SUCCESS;
+	r->reply.ops->whole(&r->reply, 200, REPLY_JSON, &iov, 1);
+}
+
+static void add_capabilities(struct buf *b, uint32_t abilities, bool modern)
+{
+	static const struct {
+		uint32_t ability;
+		const char *legacy, *modern;
+	} rows[] = {
+		{ ABILITY_TOOLS, "\"tools\":{}",
+		  "\"tools\":{\"listChanged\":true}" },
+		{ ABILITY_PROMPTS, "\"prompts\":{}",
+		  "\"prompts\":{\"listChanged\":true}" },
+		{ ABILITY_RESOURCES, "\"resources\":{}",
+		  "\"resources\":{\"listChanged\":true}" },
+		{ ABILITY_COMPLETIONS, "\"completions\":{}",
+		  "\"completions\":{}" },
+		{ ABILITY_LOGGING, "\"logging\":{}", "\"logging\":{}" },
+	};
+	bool first = true;
+
+	buf_puts(b, "\"capabilities\":{");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!(abilities & rows[i].ability))
+			continue;
+		buf_puts(b, first ? "" : ",");
+		buf_puts(b, modern ? rows[i].modern : rows[i].legacy);
+		first = false;
+	}
+	buf_putc(b, '}');
+}
+
+static void add_instructions(struct request *r, struct buf *b)
+{
+	struct span text = snapshot_text(r->snap, r->snap->head->instructions);
+
+	if (text.len == 0)
+		return;
+	buf_puts(b, ",\"instructions\":");
+	buf_add_json(b, text);
+}
+
+static void initialize(struct request *r, const struct message *m)
+{
+	const struct view *view = snapshot_view(r->snap, VIEW_LEGACY);
+	struct buf *b = &r->conn->w->page;
+	struct span wanted, version = SPAN(MESSAGE_LEGACY_NEWEST);
+
+	if (scan_string_plain(m->protocol_version, &wanted) &&
+	    message_legacy_version(wanted))
+		version = wanted;
+	local_start_result(b, m->id);
+	buf_puts(b, "\"protocolVersion\":");
+	buf_add_json(b, version);
+	buf_putc(b, ',');
+	add_capabilities(b, view->abilities, false);
+	buf_puts(b, ",\"serverInfo\":{\"name\":");
+	buf_add_json(b, snapshot_text(r->snap, r->snap->head->name));
+	buf_puts(b, ",\"version\":");
+	buf_add_json(b, snapshot_text(r->snap, r->snap->head->program_version));
+	buf_putc(b, '}');
+	add_instructions(r, b);
+	buf_puts(b, "}}");
+	send_result(r);
+}
+
+static void discover(struct request *r, const struct message *m)
+{
+	const struct view *view = snapshot_view(r->snap, VIEW_MODERN);
+	struct buf *b = &r->conn->w->page;
+
+	local_start_result(b, m->id);
+	buf_puts(b, "\"supportedVersions\":[\"" MESSAGE_MODERN "\"],");
+	add_capabilities(b, view->abilities, true);
+	add_instructions(r, b);
+	lists_modern_members(r->snap, true, b);
+	buf_puts(b, "}}");
+	send_result(r);
+}
+
+static void empty_result(struct request *r, const struct message *m)
+{
+	struct buf *b = &r->conn->w->page;
+
+	local_start_result(b, m->id);
+	buf_puts(b, "}}");
+	send_result(r);
+}
+
+static void set_level(struct request *r, const struct message *m)
+{
+	struct problem p;
+
+	if (message_level(m->level) < 0) {
+		problem_set(&p, 200, RPC_INVALID_PARAMS,
+		            "params.level must be one of debug, info, notice, "
+		            "warning, error, critical, alert, emergency");
+		answer_problem(r, &p, m->id, span_of("", 0));
+		return;
+	}
+	empty_result(r, m);
+}
+
+static void list(struct request *r, const struct message *m)
+{
+	struct problem p;
+
+	if (!lists_reply(r->snap, m, access_scopes(r), &r->conn->w->page,
+	                 &r->reply, &p))
+		answer_problem(r, &p, m->id, span_of("", 0));
+}
+
+void local_own_tool(struct request *r, const struct message *m,
+                    const struct entry *e)
+{
+	struct worker *w = r->conn->w;
+	struct buf *b = &w->page;
+	struct problem p;
+
+	buf_reset(b);
+	buf_puts(b, "{\"jsonrpc\":\"2.0\",\"id\":");
+	buf_add_span(b, m->id);
+	buf_puts(b, ",\"result\":");
+	if (!own_call((enum own_tool)e->backend, r->snap, w->board,
+	              m->arguments, b, &p)) {
+		answer_problem(r, &p, m->id, span_of("", 0));
+		return;
+	}
+	if (m->era == VIEW_MODERN && b->len) {
+		b->len--; /* the result's closing brace */
+		lists_modern_members(r->snap, false, b);
+		buf_putc(b, '}');
+	}
+	buf_putc(b, '}');
+	send_result(r);
+}
+
+void local_method(struct request *r, const struct message *m)
+{
+	switch (m->method->work) {
+	case WORK_INITIALIZE:
+		initialize(r, m);
+		return;
+	case WORK_EMPTY:
+		empty_result(r, m);
+		return;
+	case WORK_SET_LEVEL:
+		set_level(r, m);
+		return;
+	case WORK_DISCOVER:
+		discover(r, m);
+		return;
+	case WORK_LIST:
+		list(r, m);
+		return;
+	case WORK_LISTEN:
+	case WORK_BY_NAME:
+	case WORK_BY_URI:
+	case WORK_BY_REF:
+		break;
+	}
+	assert(!"a method that is not answered here");
+}
