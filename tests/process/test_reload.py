@@ -254,7 +254,8 @@ def test_storm_of_signals(alpha):
                 g.set(list_page_size=2)
                 g.write()
         g.reload(list_page_size=3)
-        eventually(lambda: len(g.client().modern("tools/list").result[
+        client = g.client()
+        eventually(lambda: len(client.modern("tools/list").result[
             "tools"]) == 3, "the last setting")
 
 

@@ -472,7 +472,7 @@ def test_era_changes_with_an_upgrade():
         x.start()
 
         def works():
-            r = g.client().modern("tools/call", {
+            r = client.modern("tools/call", {
                 "name": "alpha_echo", "arguments": {"nonce": "2"}})
             return "result" in r.message
 
