@@ -1,55 +1,30 @@
 #include "proxy/relay.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "lib/log.h"
-#include "proxy/catalog.h"
-
-#define PARTS_MAX 12
-
-/* What is looked for in a backend's message. */
-enum want {
-	ID,
-	METHOD_NAME,
-	PARAMS,
-	RESULT,
-	ERROR,
-	PARAMS_TOKEN,
-	PARAMS_LEVEL,
-	RESULT_TYPE,
-	RESULT_TTL,
-	RESULT_SCOPE,
-	RESULT_IS_ERROR,
-	RESULT_CONTENTS,
-	ERROR_CODE,
-	ERROR_MESSAGE,
-	ERROR_DATA,
-	WANTS,
-};
+#include "proxy/deliver.h"
 
 #define KEY(text)                      \
 	{                              \
 		text, sizeof(text) - 1 \
 	}
 
-static const struct scan_want wanted[WANTS] = {
-	[ID] = { KEY("id"), SCAN_ROOT },
-	[METHOD_NAME] = { KEY("method"), SCAN_ROOT },
-	[PARAMS] = { KEY("params"), SCAN_ROOT },
-	[RESULT] = { KEY("result"), SCAN_ROOT },
-	[ERROR] = { KEY("error"), SCAN_ROOT },
-	[PARAMS_TOKEN] = { KEY("progressToken"), PARAMS },
-	[PARAMS_LEVEL] = { KEY("level"), PARAMS },
-	[RESULT_TYPE] = { KEY("resultType"), RESULT },
-	[RESULT_TTL] = { KEY("ttlMs"), RESULT },
-	[RESULT_SCOPE] = { KEY("cacheScope"), RESULT },
-	[RESULT_IS_ERROR] = { KEY("isError"), RESULT },
-	[RESULT_CONTENTS] = { KEY("contents"), RESULT },
-	[ERROR_CODE] = { KEY("code"), ERROR },
-	[ERROR_MESSAGE] = { KEY("message"), ERROR },
-	[ERROR_DATA] = { KEY("data"), ERROR },
+static const struct scan_want wanted[RELAY_WANTS] = {
+	[RELAY_ID] = { KEY("id"), SCAN_ROOT },
+	[RELAY_METHOD_NAME] = { KEY("method"), SCAN_ROOT },
+	[RELAY_PARAMS] = { KEY("params"), SCAN_ROOT },
+	[RELAY_RESULT] = { KEY("result"), SCAN_ROOT },
+	[RELAY_ERROR] = { KEY("error"), SCAN_ROOT },
+	[RELAY_PARAMS_TOKEN] = { KEY("progressToken"), RELAY_PARAMS },
+	[RELAY_PARAMS_LEVEL] = { KEY("level"), RELAY_PARAMS },
+	[RELAY_RESULT_TYPE] = { KEY("resultType"), RELAY_RESULT },
+	[RELAY_RESULT_TTL] = { KEY("ttlMs"), RELAY_RESULT },
+	[RELAY_RESULT_SCOPE] = { KEY("cacheScope"), RELAY_RESULT },
+	[RELAY_RESULT_IS_ERROR] = { KEY("isError"), RELAY_RESULT },
+	[RELAY_RESULT_CONTENTS] = { KEY("contents"), RELAY_RESULT },
+	[RELAY_ERROR_CODE] = { KEY("code"), RELAY_ERROR },
+	[RELAY_ERROR_MESSAGE] = { KEY("message"), RELAY_ERROR },
+	[RELAY_ERROR_DATA] = { KEY("data"), RELAY_ERROR },
 };
 
 /* Of an answer that streams: its root and what may be missing in result. */
@@ -70,353 +45,6 @@ static const struct scan_want passing[PASSING] = {
 	[PASS_TYPE] = { KEY("resultType"), PASS_RESULT },
 };
 
-/* The bytes of an answer, in pieces that need not be copied together. */
-struct parts {
-	struct iovec iov[PARTS_MAX];
-	int n;
-};
-
-static void part(struct parts *p, struct span s)
-{
-	assert(p->n < PARTS_MAX);
-	p->iov[p->n].iov_base = (void *)(uintptr_t)s.at;
-	p->iov[p->n].iov_len = s.len;
-	p->n++;
-}
-
-static struct span backend_name(const struct call *c)
-{
-	return snapshot_text(c->snap,
-	                     snapshot_backend(c->snap, c->backend)->name);
-}
-
-/* ---- the end ---- */
-
-/* The last message of the answer, whole or as the last event. */
-static void finish(struct call *c, int status, struct parts *p)
-{
-	struct reply *r = c->reply;
-	struct parts event = { .n = 0 };
-
-	c->running = false;
-	exchange_detach(&c->x);
-	if (!r->begun && r->accepts_json) {
-		r->ops->whole(r, status, REPLY_JSON, p->iov, p->n);
-		return;
-	}
-	part(&event, SPAN("event: message\ndata: "));
-	for (int i = 0; i < p->n; i++)
-		event.iov[event.n++] = p->iov[i];
-	part(&event, SPAN("\n\n"));
-	if (!r->begun) {
-		r->ops->whole(r, status, REPLY_EVENTS, event.iov, event.n);
-		return;
-	}
-	r->ops->more(r, event.iov, event.n);
-	r->ops->end(r, true);
-}
-
-/* A JSON-RPC error in our words. */
-static void finish_error(struct call *c, int status, int code,
-                         struct span message_json, struct span data_json)
-{
-	struct parts p = { .n = 0 };
-	char number[32];
-	int n = snprintf(number, sizeof(number), "%d", code);
-
-	part(&p, SPAN("{\"jsonrpc\":\"2.0\",\"id\":"));
-	part(&p, buf_span(&c->client_id));
-	part(&p, SPAN(",\"error\":{\"code\":"));
-	part(&p, span_of(number, (size_t)n));
-	part(&p, SPAN(",\"message\":"));
-	part(&p, message_json);
-	if (data_json.len) {
-		part(&p, SPAN(",\"data\":"));
-		part(&p, data_json);
-	}
-	part(&p, SPAN("}}"));
-	finish(c, status, &p);
-}
-
-void relay_fail(struct call *c, enum outcome outcome, const char *fmt, ...)
-{
-	char why[CALL_TEXT / 2];
-	va_list args;
-	struct buf json = { .max = 4 * CALL_TEXT };
-	struct buf data = { .max = 1024 };
-
-	va_start(args, fmt);
-	vsnprintf(why, sizeof(why), fmt, args);
-	va_end(args);
-	snprintf(c->text, sizeof(c->text), "Backend %.*s: %s",
-	         SPAN_ARG(backend_name(c)), why);
-	c->reply->outcome = outcome;
-	c->reply->error = c->text;
-	if (c->result_open) {
-		/* The client has half a result: it must see a broken answer. */
-		c->running = false;
-		exchange_cancel(&c->x);
-		c->reply->ops->end(c->reply, false);
-		return;
-	}
-	exchange_cancel(&c->x);
-	buf_add_json(&json, span_str(c->text));
-	buf_puts(&data, "{\"backend\":");
-	buf_add_json(&data, backend_name(c));
-	buf_puts(&data, "}");
-	finish_error(c, 200, RPC_INTERNAL, buf_span(&json), buf_span(&data));
-	buf_free(&json);
-	buf_free(&data);
-}
-
-static void nonsense(struct call *c, const char *what)
-{
-	relay_fail(c, OUTCOME_UNAVAILABLE, "%s", what);
-}
-
-/* ---- results ---- */
-
-static bool takes_input(const struct call *c)
-{
-	return c->client == VIEW_MODERN &&
-	       (c->method->id == METHOD_TOOLS_CALL ||
-	        c->method->id == METHOD_PROMPTS_GET ||
-	        c->method->id == METHOD_RES_READ);
-}
-
-/* contents[].uri become public URIs again. */
-static void add_contents(struct call *c, struct span contents)
-{
-	struct span identifier = snapshot_text(
-		c->snap, snapshot_backend(c->snap, c->backend)->identifier);
-	struct scan_iter items, members;
-	struct span item, key, value;
-	bool first = true;
-
-	buf_putc(&c->out, '[');
-	scan_iter_init(&items, contents);
-	while (scan_array_next(&items, &item)) {
-		bool first_member = true;
-
-		buf_puts(&c->out, first ? "" : ",");
-		first = false;
-		if (scan_type(item) != SCAN_OBJECT) {
-			buf_add_span(&c->out, item);
-			continue;
-		}
-		buf_putc(&c->out, '{');
-		scan_iter_init(&members, item);
-		while (scan_object_next(&members, &key, &value)) {
-			char uri[MESSAGE_URI_MAX];
-			int n = -1;
-
-			buf_puts(&c->out, first_member ? "" : ",");
-			first_member = false;
-			buf_add_span(&c->out, key);
-			buf_putc(&c->out, ':');
-			if (scan_string_eq(key, SPAN("uri")))
-				n = scan_string(value, uri, sizeof(uri));
-			if (n > 0) {
-				struct buf text = { .max = 2 *
-					                   MESSAGE_URI_MAX };
-
-				catalog_public_uri(identifier,
-				                   span_of(uri, (size_t)n),
-				                   &text);
-				buf_add_json(&c->out, buf_span(&text));
-				buf_free(&text);
-			} else {
-				buf_add_span(&c->out, value);
-			}
-		}
-		buf_putc(&c->out, '}');
-	}
-	buf_putc(&c->out, ']');
-}
-
-static bool renames_contents(const struct call *c, const struct span *found)
-{
-	return c->method->id == METHOD_RES_READ &&
-	       (snapshot_backend(c->snap, c->backend)->flags &
-	        BACKEND_NAMESPACE) &&
-	       scan_type(found[RESULT_CONTENTS]) == SCAN_ARRAY;
-}
-
-static bool legacy_drops(struct span key)
-{
-	return scan_string_eq(key, SPAN("resultType")) ||
-	       scan_string_eq(key, SPAN("ttlMs")) ||
-	       scan_string_eq(key, SPAN("cacheScope"));
-}
-
-/*
- * The result written anew, for what cannot be done by adding at its end:
- * members that a legacy client must not see, public URIs.
- */
-static struct span rewrite(struct call *c, const struct span *found)
-{
-	struct scan_iter it;
-	struct span key, value;
-	bool first = true;
-
-	buf_reset(&c->out);
-	buf_putc(&c->out, '{');
-	scan_iter_init(&it, found[RESULT]);
-	while (scan_object_next(&it, &key, &value)) {
-		if (c->client == VIEW_LEGACY && legacy_drops(key))
-			continue;
-		buf_puts(&c->out, first ? "" : ",");
-		first = false;
-		buf_add_span(&c->out, key);
-		buf_putc(&c->out, ':');
-		if (value.at == found[RESULT_CONTENTS].at &&
-		    renames_contents(c, found))
-			add_contents(c, value);
-		else
-			buf_add_span(&c->out, value);
-	}
-	buf_putc(&c->out, '}');
-	return buf_span(&c->out);
-}
-
-/* What a modern result must have and this one has not; with its comma. */
-static struct span missing(const struct call *c, const struct span *found,
-                           bool empty)
-{
-	bool cacheable =
-		c->method->id == METHOD_RES_READ &&
-		!scan_string_eq(found[RESULT_TYPE], SPAN("input_required"));
-	bool type = !found[RESULT_TYPE].at;
-	bool hints =
-		cacheable && (!found[RESULT_TTL].at || !found[RESULT_SCOPE].at);
-
-	if (c->client != VIEW_MODERN)
-		return span_of("", 0);
-	if (type && hints)
-		return empty ? SPAN("\"resultType\":\"complete\",\"ttlMs\":0,"
-		                    "\"cacheScope\":\"private\"")
-		             : SPAN(",\"resultType\":\"complete\",\"ttlMs\":0,"
-		                    "\"cacheScope\":\"private\"");
-	if (type)
-		return empty ? SPAN("\"resultType\":\"complete\"")
-		             : SPAN(",\"resultType\":\"complete\"");
-	if (hints && !found[RESULT_TTL].at && !found[RESULT_SCOPE].at)
-		return SPAN(",\"ttlMs\":0,\"cacheScope\":\"private\"");
-	if (hints)
-		return found[RESULT_TTL].at
-		               ? SPAN(",\"cacheScope\":\"private\"")
-		               : SPAN(",\"ttlMs\":0");
-	return span_of("", 0);
-}
-
-/* Does the result's type make sense to this client? */
-static bool check_type(struct call *c, struct span type)
-{
-	if (!type.at || scan_string_eq(type, SPAN("complete")))
-		return true;
-	if (scan_string_eq(type, SPAN("input_required"))) {
-		if (takes_input(c))
-			return true;
-		relay_fail(c, OUTCOME_ERROR,
-		           "it asks for input in a way that this client's "
-		           "protocol revision does not have");
-		return false;
-	}
-	nonsense(c, "its result is of a type that was not asked for");
-	return false;
-}
-
-static void on_result(struct call *c, const struct span *found)
-{
-	struct span result = found[RESULT];
-	struct parts p = { .n = 0 };
-
-	if (scan_type(result) != SCAN_OBJECT) {
-		nonsense(c, "its result is not an object");
-		return;
-	}
-	if (!check_type(c, found[RESULT_TYPE]))
-		return;
-	c->reply->outcome = scan_type(found[RESULT_IS_ERROR]) == SCAN_TRUE
-	                            ? OUTCOME_TOOL_ERROR
-	                            : OUTCOME_SUCCESS;
-	if (renames_contents(c, found) ||
-	    (c->client == VIEW_LEGACY &&
-	     (found[RESULT_TYPE].at || found[RESULT_TTL].at ||
-	      found[RESULT_SCOPE].at))) {
-		result = rewrite(c, found);
-		if (buf_err(&c->out) < 0) {
-			nonsense(c, "its result is too large");
-			return;
-		}
-	}
-	part(&p, SPAN("{\"jsonrpc\":\"2.0\",\"id\":"));
-	part(&p, buf_span(&c->client_id));
-	part(&p, SPAN(",\"result\":"));
-
-	struct scan_iter it;
-	struct span key, value;
-	scan_iter_init(&it, result);
-	struct span add =
-		missing(c, found, !scan_object_next(&it, &key, &value));
-	if (add.len) {
-		part(&p, span_first(result, result.len - 1));
-		part(&p, add);
-		part(&p, SPAN("}}"));
-	} else {
-		part(&p, result);
-		part(&p, SPAN("}"));
-	}
-	finish(c, 200, &p);
-}
-
-/* ---- errors of the backend ---- */
-
-/* Codes that mean something only between the backend and us. */
-static bool ours_alone(int64_t code)
-{
-	return code == RPC_HEADER_MISMATCH || code == RPC_UNSUPPORTED_VERSION ||
-	       (code <= -32023 && code >= -32099);
-}
-
-static void on_error(struct call *c, const struct span *found)
-{
-	int64_t code;
-	int status = 200;
-
-	if (!scan_integer(found[ERROR_CODE], &code) || code < INT32_MIN ||
-	    code > INT32_MAX ||
-	    scan_type(found[ERROR_MESSAGE]) != SCAN_STRING) {
-		nonsense(c, "its error has no code or no message");
-		return;
-	}
-	if (ours_alone(code)) {
-		relay_fail(c, OUTCOME_ERROR,
-		           "it refuses how the gateway speaks to it (%d)",
-		           (int)code);
-		return;
-	}
-	if (c->client == VIEW_MODERN) {
-		if (code == RPC_LEGACY_NO_RESOURCE)
-			code = RPC_INVALID_PARAMS;
-		else if (code <= -32000 && code >= -32019)
-			code = RPC_INTERNAL;
-		else if (code == RPC_MISSING_CAPABILITY)
-			status = 400;
-		else if (code == RPC_NO_METHOD)
-			status = 404;
-	} else if (code == RPC_MISSING_CAPABILITY) {
-		relay_fail(c, OUTCOME_ERROR,
-		           "it needs a client feature that this client has not "
-		           "declared");
-		return;
-	}
-	c->reply->outcome = OUTCOME_ERROR;
-	c->reply->error = "the backend answered with an error";
-	finish_error(c, status, (int)code, found[ERROR_MESSAGE],
-	             found[ERROR_DATA]);
-}
-
 /* ---- messages before the last ---- */
 
 static void pass_event(struct call *c, struct parts *p)
@@ -428,10 +56,10 @@ static void pass_event(struct call *c, struct parts *p)
 		return; /* this client asked for one JSON document */
 	if (!r->begun)
 		r->ops->begin(r, 200, REPLY_EVENTS);
-	part(&event, SPAN("event: message\ndata: "));
+	parts_add(&event, SPAN("event: message\ndata: "));
 	for (int i = 0; i < p->n; i++)
 		event.iov[event.n++] = p->iov[i];
-	part(&event, SPAN("\n\n"));
+	parts_add(&event, SPAN("\n\n"));
 	r->ops->more(r, event.iov, event.n);
 	if (r->full)
 		exchange_pause(&c->x);
@@ -441,14 +69,15 @@ static void on_progress(struct call *c, struct span text,
                         const struct span *found)
 {
 	struct parts p = { .n = 0 };
-	struct span token = found[PARAMS_TOKEN];
+	struct span token = found[RELAY_PARAMS_TOKEN];
 	int64_t n;
 
 	if (!c->has_token || !scan_integer(token, &n) || (uint64_t)n != c->id)
 		return; /* nobody asked for it */
-	part(&p, span_of(text.at, (size_t)(token.at - text.at)));
-	part(&p, buf_span(&c->client_token));
-	part(&p, span_from(text, (size_t)(token.at - text.at) + token.len));
+	parts_add(&p, span_of(text.at, (size_t)(token.at - text.at)));
+	parts_add(&p, buf_span(&c->client_token));
+	parts_add(&p,
+	          span_from(text, (size_t)(token.at - text.at) + token.len));
 	pass_event(c, &p);
 }
 
@@ -457,17 +86,18 @@ static void on_notification(struct call *c, struct span text,
 {
 	struct parts p = { .n = 0 };
 
-	if (scan_string_eq(found[METHOD_NAME],
+	if (scan_string_eq(found[RELAY_METHOD_NAME],
 	                   SPAN("notifications/progress"))) {
 		on_progress(c, text, found);
 		return;
 	}
-	if (!scan_string_eq(found[METHOD_NAME], SPAN("notifications/message")))
+	if (!scan_string_eq(found[RELAY_METHOD_NAME],
+	                    SPAN("notifications/message")))
 		return; /* not about this request */
 	if (c->log_level < 0 ||
-	    message_level(found[PARAMS_LEVEL]) < c->log_level)
+	    message_level(found[RELAY_PARAMS_LEVEL]) < c->log_level)
 		return;
-	part(&p, text);
+	parts_add(&p, text);
 	pass_event(c, &p);
 }
 
@@ -478,10 +108,10 @@ static void on_notification(struct call *c, struct span text,
 static void on_request(struct call *c, const struct span *found)
 {
 	struct buf answer = { .max = 1024 };
-	bool ping = scan_string_eq(found[METHOD_NAME], SPAN("ping"));
+	bool ping = scan_string_eq(found[RELAY_METHOD_NAME], SPAN("ping"));
 
 	buf_puts(&answer, "{\"jsonrpc\":\"2.0\",\"id\":");
-	buf_add_span(&answer, found[ID]);
+	buf_add_span(&answer, found[RELAY_ID]);
 	buf_puts(&answer, ping ? ",\"result\":{}}"
 	                       : ",\"error\":{\"code\":-32601,\"message\":"
 	                         "\"The client does not have this feature\"}}");
@@ -502,30 +132,32 @@ static bool our_id(const struct call *c, struct span raw)
 static void on_object(struct call *c, struct span text,
                       const struct span *found)
 {
-	bool answer = found[RESULT].at || found[ERROR].at;
+	bool answer = found[RELAY_RESULT].at || found[RELAY_ERROR].at;
 
-	if (found[METHOD_NAME].at && !answer) {
-		if (found[ID].at)
+	if (found[RELAY_METHOD_NAME].at && !answer) {
+		if (found[RELAY_ID].at)
 			on_request(c, found);
 		else
 			on_notification(c, text, found);
 		return;
 	}
-	if (!answer || (found[RESULT].at && found[ERROR].at)) {
-		nonsense(c, "it sent something that is no JSON-RPC message");
+	if (!answer || (found[RELAY_RESULT].at && found[RELAY_ERROR].at)) {
+		relay_nonsense(c,
+		               "it sent something that is no JSON-RPC message");
 		return;
 	}
 	/* An error of the transport has no id: nobody could read ours. */
-	if (!our_id(c, found[ID]) &&
-	    (found[RESULT].at || scan_type(found[ID]) == SCAN_STRING ||
-	     scan_type(found[ID]) == SCAN_NUMBER)) {
-		nonsense(c, "it answered a request that was not made");
+	if (!our_id(c, found[RELAY_ID]) &&
+	    (found[RELAY_RESULT].at ||
+	     scan_type(found[RELAY_ID]) == SCAN_STRING ||
+	     scan_type(found[RELAY_ID]) == SCAN_NUMBER)) {
+		relay_nonsense(c, "it answered a request that was not made");
 		return;
 	}
-	if (found[RESULT].at)
-		on_result(c, found);
+	if (found[RELAY_RESULT].at)
+		deliver_result(c, found);
 	else
-		on_error(c, found);
+		deliver_error(c, found);
 }
 
 static bool on_message(struct call *c, struct span text);
@@ -563,8 +195,8 @@ static bool session_gone(struct call *c, const struct span *found)
 	if (c->status == 404)
 		return true;
 	return c->status == 400 && found &&
-	       scan_integer(found[ERROR_CODE], &code) && code == RPC_LEGACY &&
-	       !our_id(c, found[ID]);
+	       scan_integer(found[RELAY_ERROR_CODE], &code) &&
+	       code == RPC_LEGACY && !our_id(c, found[RELAY_ID]);
 }
 
 static void again(struct call *c)
@@ -580,10 +212,10 @@ static void again(struct call *c)
 /* False: this is not a JSON text. */
 static bool on_message(struct call *c, struct span text)
 {
-	struct span found[WANTS];
+	struct span found[RELAY_WANTS];
 	struct scan_error why;
 
-	if (scan_document(text, wanted, WANTS, found, &why) != SCAN_OK)
+	if (scan_document(text, wanted, RELAY_WANTS, found, &why) != SCAN_OK)
 		return false;
 	if (scan_type(text) == SCAN_ARRAY)
 		return on_batch(c, text);
@@ -614,7 +246,7 @@ static void on_lines(struct call *c, struct span text)
 		                    line.at[line.len - 1] == ' '))
 			line.len--;
 		if (line.len && !on_message(c, line)) {
-			nonsense(c, "its answer is not valid JSON");
+			relay_nonsense(c, "its answer is not valid JSON");
 			return;
 		}
 	}
@@ -627,7 +259,7 @@ static void on_whole(struct call *c, struct span text)
 	if (span_find(text, '\n') < text.len)
 		on_lines(c, text);
 	else
-		nonsense(c, "its answer is not valid JSON");
+		relay_nonsense(c, "its answer is not valid JSON");
 }
 
 /* ---- a text that streams through ---- */
@@ -639,16 +271,16 @@ static void open_result(struct call *c)
 	struct span id;
 
 	if (scan_stream_kept(c->stream, PASS_ID, &id) && !our_id(c, id)) {
-		nonsense(c, "it answered a request that was not made");
+		relay_nonsense(c, "it answered a request that was not made");
 		return;
 	}
 	c->result_open = true;
 	r->ops->begin(r, 200, r->accepts_json ? REPLY_JSON : REPLY_EVENTS);
 	if (!r->accepts_json)
-		part(&p, SPAN("event: message\ndata: "));
-	part(&p, SPAN("{\"jsonrpc\":\"2.0\",\"id\":"));
-	part(&p, buf_span(&c->client_id));
-	part(&p, SPAN(",\"result\":"));
+		parts_add(&p, SPAN("event: message\ndata: "));
+	parts_add(&p, SPAN("{\"jsonrpc\":\"2.0\",\"id\":"));
+	parts_add(&p, buf_span(&c->client_id));
+	parts_add(&p, SPAN(",\"result\":"));
 	r->ops->more(r, p.iov, p.n);
 }
 
@@ -665,7 +297,7 @@ static void pass_result(struct call *c, struct span bytes)
 				c->out.bytes[i] = ' ';
 		bytes = buf_span(&c->out);
 	}
-	part(&p, bytes);
+	parts_add(&p, bytes);
 	c->reply->ops->more(c->reply, p.iov, p.n);
 }
 
@@ -674,12 +306,12 @@ static void close_result(struct call *c)
 	struct parts p = { .n = 0 };
 
 	if (c->client == VIEW_MODERN && !scan_stream_seen(c->stream, PASS_TYPE))
-		part(&p, c->stream->empty
-		                 ? SPAN("\"resultType\":\"complete\"")
-		                 : SPAN(",\"resultType\":\"complete\""));
+		parts_add(&p, c->stream->empty
+		                      ? SPAN("\"resultType\":\"complete\"")
+		                      : SPAN(",\"resultType\":\"complete\""));
 	if (c->client == VIEW_MODERN && c->method->id == METHOD_RES_READ)
-		part(&p, SPAN(",\"ttlMs\":0,\"cacheScope\":\"private\""));
-	part(&p, SPAN("}"));
+		parts_add(&p, SPAN(",\"ttlMs\":0,\"cacheScope\":\"private\""));
+	parts_add(&p, SPAN("}"));
 	c->reply->ops->more(c->reply, p.iov, p.n);
 }
 
@@ -693,16 +325,16 @@ static void end_stream(struct call *c)
 
 	if (scan_stream_end(c->stream, &why) != SCAN_OK || !c->result_open ||
 	    !scan_stream_kept(c->stream, PASS_ID, &id) || !our_id(c, id)) {
-		nonsense(c, "its answer is not valid JSON, or not to our "
-		            "request");
+		relay_nonsense(c, "its answer is not valid JSON, or not to our "
+		                  "request");
 		return;
 	}
 	c->running = false;
 	c->reply->outcome = OUTCOME_SUCCESS;
 	exchange_detach(&c->x);
-	part(&p, SPAN("}"));
+	parts_add(&p, SPAN("}"));
 	if (!r->accepts_json)
-		part(&p, SPAN("\n\n"));
+		parts_add(&p, SPAN("\n\n"));
 	r->ops->more(r, p.iov, p.n);
 	r->ops->end(r, true);
 }
@@ -723,8 +355,9 @@ static void on_stream(struct call *c, struct span in)
 			if (c->stream->member == PASS_RESULT)
 				open_result(c);
 			else if (c->stream->member != PASS_ID)
-				nonsense(c, "it answered with an error that "
-				            "is too large");
+				relay_nonsense(c,
+				               "it answered with an error that "
+				               "is too large");
 			break;
 		case SCAN_VALUE:
 			if (c->stream->member == PASS_RESULT)
@@ -737,7 +370,7 @@ static void on_stream(struct call *c, struct span in)
 		case SCAN_END:
 			break;
 		case SCAN_BAD:
-			nonsense(c, "its answer is not valid JSON");
+			relay_nonsense(c, "its answer is not valid JSON");
 			return;
 		}
 	}
@@ -748,7 +381,7 @@ static void begin_stream(struct call *c)
 {
 	c->stream = malloc(sizeof(*c->stream));
 	if (!c->stream) {
-		nonsense(c, "its answer is too large");
+		relay_nonsense(c, "its answer is too large");
 		return;
 	}
 	scan_stream_init(c->stream, passing, PASSING, 1u << PASS_ID);
@@ -821,7 +454,7 @@ static void on_whole_piece(struct call *c, struct span bytes)
 	}
 	buf_add_span(&c->in, bytes);
 	if (buf_err(&c->in) < 0) {
-		nonsense(c, "its answer is too large");
+		relay_nonsense(c, "its answer is too large");
 		return;
 	}
 	if (c->in.len > CALL_WINDOW && c->status < 300)
@@ -838,8 +471,8 @@ static void on_events(struct call *c, struct span bytes)
 		case SSE_MORE:
 			return;
 		case SSE_TOO_LARGE:
-			nonsense(c, "one of its events is over "
-			            "limits.message_bytes");
+			relay_nonsense(c, "one of its events is over "
+			                  "limits.message_bytes");
 			return;
 		case SSE_EVENT:
 			break;
@@ -862,7 +495,8 @@ static void on_events(struct call *c, struct span bytes)
 			event.data = buf_span(&c->in);
 		}
 		if (!on_message(c, event.data))
-			nonsense(c, "one of its events is not valid JSON");
+			relay_nonsense(c,
+			               "one of its events is not valid JSON");
 	}
 }
 
@@ -897,13 +531,13 @@ static void on_complete(struct call *c)
 	case FORM_WHOLE:
 		on_whole(c, buf_span(&c->in));
 		if (works(c, attempt))
-			nonsense(c, "its answer has no result");
+			relay_nonsense(c, "its answer has no result");
 		return;
 	case FORM_STREAM:
 		end_stream(c);
 		return;
 	case FORM_EVENTS:
-		nonsense(c, "its event stream ended without a result");
+		relay_nonsense(c, "its event stream ended without a result");
 		return;
 	case FORM_UNKNOWN:
 		break;

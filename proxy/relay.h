@@ -8,11 +8,50 @@
 
 #include "proxy/call.h"
 
+/* What is looked for in a backend's message. */
+enum relay_want {
+	RELAY_ID,
+	RELAY_METHOD_NAME,
+	RELAY_PARAMS,
+	RELAY_RESULT,
+	RELAY_ERROR,
+	RELAY_PARAMS_TOKEN,
+	RELAY_PARAMS_LEVEL,
+	RELAY_RESULT_TYPE,
+	RELAY_RESULT_TTL,
+	RELAY_RESULT_SCOPE,
+	RELAY_RESULT_IS_ERROR,
+	RELAY_RESULT_CONTENTS,
+	RELAY_ERROR_CODE,
+	RELAY_ERROR_MESSAGE,
+	RELAY_ERROR_DATA,
+	RELAY_WANTS,
+};
+
+#define PARTS_MAX 12
+
+/* The bytes of an answer, in pieces that need not be copied together. */
+struct parts {
+	struct iovec iov[PARTS_MAX];
+	int n;
+};
+
+static inline void parts_add(struct parts *p, struct span s)
+{
+	assert(p->n < PARTS_MAX);
+	p->iov[p->n].iov_base = (void *)(uintptr_t)s.at;
+	p->iov[p->n].iov_len = s.len;
+	p->n++;
+}
+
 extern const struct exchange_ops relay_ops;
 
 /* End the call with an error (-32603) that names its backend. */
 void relay_fail(struct call *c, enum outcome outcome, const char *fmt, ...)
 	PRINTF(3, 4);
+
+/* The same for a backend whose answer does not hold: what says how. */
+void relay_nonsense(struct call *c, const char *what);
 
 /* Send the composed request: at the start, and once more after a session was
  * lost. */
