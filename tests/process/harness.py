@@ -202,6 +202,7 @@ class Gateway:
         except BaseException:
             self.process.kill()
             self.process.wait()
+            self.free()
             raise
         return self
 

@@ -5,10 +5,11 @@ import warnings
 
 import pytest
 
+import backend as b
 import tokens
 from backend import Backend
 from harness import Gateway
-from messages import legacy
+from messages import client_meta, legacy
 from wire import Connection, eventually
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -85,6 +86,20 @@ def test_calls_and_big_bodies(gateway):
     nonce = "x" * 300000
     assert client.call("alpha_echo", {"nonce": nonce}) == nonce
     assert "alpha_echo" in client.names()
+
+
+def test_huge_results_and_streams(gateway, alpha):
+    alpha.set_handler("huge", b.huge(8))
+    alpha.set_handler("steps", b.steps(3))
+    client = gateway.client()
+    r = client.modern("tools/call", {"name": "alpha_echo"})
+    assert r.result
+    eventually(lambda: (alpha.notify(), "alpha_huge" in gateway.names())[1],
+               "new tools")
+    assert len(client.call("alpha_huge")) == 8 << 20
+    r = client.modern("tools/call", {"name": "alpha_steps"},
+                      meta=client_meta(progressToken=1))
+    assert len(r.messages) == 4
 
 
 def test_pipelined_in_one_record(gateway):
