@@ -252,8 +252,37 @@ static void on_lines(struct call *c, struct span text)
 	}
 }
 
+/* An event is one line: line ends between tokens become spaces. */
+static struct span one_line(struct buf *room, struct span text)
+{
+	if (sse_data_safe(text))
+		return text;
+	if (text.at != room->bytes) {
+		buf_reset(room);
+		buf_add_span(room, text);
+		text = buf_span(room);
+	}
+	for (size_t i = 0; i < text.len; i++)
+		if (room->bytes[i] == '\n' || room->bytes[i] == '\r')
+			room->bytes[i] = ' ';
+	return text;
+}
+
+static bool white(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static void on_whole(struct call *c, struct span text)
 {
+	struct scan_error why;
+
+	while (text.len && white(text.at[text.len - 1]))
+		text.len--;
+	/* One text over many lines, and not a text on each. */
+	if (c->reply->accepts_events && !sse_data_safe(text) &&
+	    scan_document(text, NULL, 0, NULL, &why) == SCAN_OK)
+		text = one_line(&c->in, text);
 	if (on_message(c, text))
 		return;
 	if (span_find(text, '\n') < text.len)
@@ -288,15 +317,8 @@ static void pass_result(struct call *c, struct span bytes)
 {
 	struct parts p = { .n = 0 };
 
-	/* Line ends between tokens would end an event's line. */
-	if (!c->reply->accepts_json && !sse_data_safe(bytes)) {
-		buf_reset(&c->out);
-		buf_add_span(&c->out, bytes);
-		for (size_t i = 0; i < c->out.len; i++)
-			if (c->out.bytes[i] == '\n' || c->out.bytes[i] == '\r')
-				c->out.bytes[i] = ' ';
-		bytes = buf_span(&c->out);
-	}
+	if (!c->reply->accepts_json)
+		bytes = one_line(&c->out, bytes);
 	parts_add(&p, bytes);
 	c->reply->ops->more(c->reply, p.iov, p.n);
 }
@@ -483,17 +505,7 @@ static void on_events(struct call *c, struct span bytes)
 		 */
 		if (event.data.len == 0 || !span_is(event.type, "message"))
 			continue;
-		if (!sse_data_safe(event.data)) {
-			buf_reset(&c->out);
-			buf_add_span(&c->out, event.data);
-			for (size_t i = 0; i < c->out.len; i++)
-				if (c->out.bytes[i] == '\n' ||
-				    c->out.bytes[i] == '\r')
-					c->out.bytes[i] = ' ';
-			buf_reset(&c->in);
-			buf_add_span(&c->in, buf_span(&c->out));
-			event.data = buf_span(&c->in);
-		}
+		event.data = one_line(&c->in, event.data);
 		if (!on_message(c, event.data))
 			relay_nonsense(c,
 			               "one of its events is not valid JSON");
