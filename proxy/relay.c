@@ -34,6 +34,8 @@ enum passing {
 	PASS_RESULT,
 	PASS_ERROR,
 	PASS_TYPE,
+	PASS_TTL,
+	PASS_SCOPE,
 	PASSING
 };
 
@@ -43,6 +45,8 @@ static const struct scan_want passing[PASSING] = {
 	[PASS_RESULT] = { KEY("result"), SCAN_ROOT },
 	[PASS_ERROR] = { KEY("error"), SCAN_ROOT },
 	[PASS_TYPE] = { KEY("resultType"), PASS_RESULT },
+	[PASS_TTL] = { KEY("ttlMs"), PASS_RESULT },
+	[PASS_SCOPE] = { KEY("cacheScope"), PASS_RESULT },
 };
 
 /* ---- messages before the last ---- */
@@ -325,14 +329,18 @@ static void pass_result(struct call *c, struct span bytes)
 
 static void close_result(struct call *c)
 {
+	bool modern = c->client == VIEW_MODERN;
+	bool hints = modern && c->method->id == METHOD_RES_READ;
 	struct parts p = { .n = 0 };
 
-	if (c->client == VIEW_MODERN && !scan_stream_seen(c->stream, PASS_TYPE))
+	if (modern && !scan_stream_seen(c->stream, PASS_TYPE))
 		parts_add(&p, c->stream->empty
 		                      ? SPAN("\"resultType\":\"complete\"")
 		                      : SPAN(",\"resultType\":\"complete\""));
-	if (c->client == VIEW_MODERN && c->method->id == METHOD_RES_READ)
-		parts_add(&p, SPAN(",\"ttlMs\":0,\"cacheScope\":\"private\""));
+	if (hints && !scan_stream_seen(c->stream, PASS_TTL))
+		parts_add(&p, SPAN(",\"ttlMs\":0"));
+	if (hints && !scan_stream_seen(c->stream, PASS_SCOPE))
+		parts_add(&p, SPAN(",\"cacheScope\":\"private\""));
 	parts_add(&p, SPAN("}"));
 	c->reply->ops->more(c->reply, p.iov, p.n);
 }
