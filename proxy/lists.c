@@ -2,8 +2,11 @@
 
 #include "lib/crypto.h"
 #include "lib/scan.h"
+#include "proxy/tooldef.h"
 
-#define CURSOR_MAX (2 + MESSAGE_URI_MAX) /* bytes, before base64url */
+/* Bytes before base64url: the longest URI of a list, made public. A shorter
+ * cursor would not lead behind its own item. */
+#define CURSOR_MAX (2 + TOOLDEF_URI_MAX + NAME_TEXT + 2)
 
 static const struct {
 	char letter; /* of a cursor */
