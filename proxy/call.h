@@ -30,6 +30,8 @@ struct proxy {
 	struct upstream *up;
 	struct sessions *sessions;
 	uint64_t next_id; /* of upstream requests; unique in this worker */
+	/* Send what reply_ops.cork held back; set by the worker. */
+	void (*uncork)(struct proxy *proxy);
 };
 
 enum call_form {

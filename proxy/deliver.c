@@ -231,6 +231,17 @@ static struct span missing(const struct call *c, const struct span *found,
 	return span_of("", 0);
 }
 
+/* Has this valid object no members? */
+static bool is_empty(struct span object)
+{
+	size_t i = 1;
+
+	while (object.at[i] == ' ' || object.at[i] == '\t' ||
+	       object.at[i] == '\n' || object.at[i] == '\r')
+		i++;
+	return object.at[i] == '}';
+}
+
 /* Does the result's type make sense to this client? */
 static bool check_type(struct call *c, struct span type)
 {
@@ -276,11 +287,7 @@ void deliver_result(struct call *c, const struct span *found)
 	parts_add(&p, buf_span(&c->client_id));
 	parts_add(&p, SPAN(",\"result\":"));
 
-	struct scan_iter it;
-	struct span key, value;
-	scan_iter_init(&it, result);
-	struct span add =
-		missing(c, found, !scan_object_next(&it, &key, &value));
+	struct span add = missing(c, found, is_empty(result));
 	if (add.len) {
 		parts_add(&p, span_first(result, result.len - 1));
 		parts_add(&p, add);
@@ -299,6 +306,29 @@ static bool ours_alone(int64_t code)
 {
 	return code == RPC_HEADER_MISMATCH || code == RPC_UNSUPPORTED_VERSION ||
 	       (code <= -32023 && code >= -32099);
+}
+
+/* The error's data; a URI in it becomes the one the client asked for. */
+static struct span public_data(struct call *c, struct span data)
+{
+	const struct backend *b = snapshot_backend(c->snap, c->backend);
+	struct buf uri = { .max = 2 * MESSAGE_URI_MAX };
+	char own[MESSAGE_URI_MAX];
+	int n;
+
+	if (!(b->flags & BACKEND_NAMESPACE) || scan_type(data) != SCAN_OBJECT)
+		return data;
+	n = scan_string(scan_get(data, SPAN("uri")), own, sizeof(own));
+	if (n <= 0)
+		return data;
+	catalog_public_uri(snapshot_text(c->snap, b->identifier),
+	                   span_of(own, (size_t)n), &uri);
+	buf_reset(&c->out);
+	buf_puts(&c->out, "{\"uri\":");
+	buf_add_json(&c->out, buf_span(&uri));
+	buf_putc(&c->out, '}');
+	buf_free(&uri);
+	return buf_err(&c->out) == 0 ? buf_span(&c->out) : span_of("", 0);
 }
 
 void deliver_error(struct call *c, const struct span *found)
@@ -336,5 +366,5 @@ void deliver_error(struct call *c, const struct span *found)
 	c->reply->outcome = OUTCOME_ERROR;
 	c->reply->error = "the backend answered with an error";
 	finish_error(c, status, (int)code, found[RELAY_ERROR_MESSAGE],
-	             found[RELAY_ERROR_DATA]);
+	             public_data(c, found[RELAY_ERROR_DATA]));
 }

@@ -427,6 +427,11 @@ bool message_read(const struct h1_head *head, struct span body,
 		return no_method(found[METHOD_NAME], msg->era, why);
 	if (msg->era == VIEW_MODERN && !check_name(head, msg, why))
 		return false;
+	if (msg->method->id == METHOD_TOOLS_CALL && msg->arguments.at &&
+	    scan_type(msg->arguments) != SCAN_OBJECT &&
+	    scan_type(msg->arguments) != SCAN_NULL)
+		return refuse(why, 200, RPC_INVALID_PARAMS,
+		              "params.arguments must be an object");
 	if (msg->progress_token.at && !good_id(msg->progress_token))
 		return refuse(why, msg->era == VIEW_MODERN ? 400 : 200,
 		              RPC_INVALID_PARAMS,

@@ -482,6 +482,9 @@ static void on_whole_piece(struct call *c, struct span bytes)
 		on_whole(c, bytes);
 		return;
 	}
+	/* Room for all of it at once, when its head said how much. */
+	if (c->in.len == 0 && c->whole <= CALL_WINDOW)
+		buf_reserve(&c->in, (size_t)c->whole);
 	buf_add_span(&c->in, bytes);
 	if (buf_err(&c->in) < 0) {
 		relay_nonsense(c, "its answer is too large");
@@ -491,7 +494,7 @@ static void on_whole_piece(struct call *c, struct span bytes)
 		begin_stream(c);
 }
 
-static void on_events(struct call *c, struct span bytes)
+static void read_events(struct call *c, struct span bytes)
 {
 	struct sse_event event;
 	uint32_t attempt = c->attempt;
@@ -518,6 +521,16 @@ static void on_events(struct call *c, struct span bytes)
 			relay_nonsense(c,
 			               "one of its events is not valid JSON");
 	}
+}
+
+/* All events of one piece leave together. */
+static void on_events(struct call *c, struct span bytes)
+{
+	struct proxy *proxy = c->proxy;
+
+	c->reply->ops->cork(c->reply);
+	read_events(c, bytes);
+	proxy->uncork(proxy);
 }
 
 static void on_body(struct exchange *x, struct span bytes)

@@ -27,6 +27,11 @@ struct reply_ops {
 	void (*begin)(struct reply *r, int status, enum reply_type type);
 	/* Bytes of it; sent or copied before it returns. */
 	void (*more)(struct reply *r, const struct iovec *body, int n);
+	/*
+	 * Hold back what is sent from now on, until proxy->uncork(): several
+	 * pieces then leave in one. Ends by itself with the request.
+	 */
+	void (*cork)(struct reply *r);
 	/* Its end; complete false: broken off, the client must notice. */
 	void (*end)(struct reply *r, bool complete);
 };

@@ -257,10 +257,16 @@ static void end_reply(struct reply *reply, bool complete)
 	request_end(r);
 }
 
+static void cork(struct reply *reply)
+{
+	conn_cork(of(reply)->conn);
+}
+
 const struct reply_ops answer_ops = {
 	.whole = whole,
 	.begin = begin_reply,
 	.more = more,
+	.cork = cork,
 	.end = end_reply,
 };
 

@@ -16,6 +16,7 @@
 #define DRAIN_IDLE_MS   1000  /* an idle connection of a draining worker */
 #define PIPELINE_MAX    65536 /* bytes behind the request in hand */
 #define ADDRESS_BUCKETS 1024
+#define CORK_KEEP       65536 /* bytes of room kept for held back output */
 #define JOIN_MAX        4096  /* bytes of an answer sent from one place */
 #define TLS_PIECE       16384 /* bytes of one TLS record */
 
@@ -108,6 +109,10 @@ static void drop(struct conn *c)
 	if (c->state == CONN_CLOSED)
 		return;
 	c->state = CONN_CLOSED;
+	if (w->corked == c) {
+		w->corked = NULL;
+		w->cork.len = 0;
+	}
 	loop_timer_stop(w->loop, &c->timer);
 	uncount_address(c);
 	tls_close(c->tls);
@@ -269,11 +274,44 @@ void conn_break(struct conn *c)
 		lost(c);
 }
 
+void conn_cork(struct conn *c)
+{
+	conn_uncork(c->w);
+	c->w->corked = c;
+}
+
+void conn_uncork(struct worker *w)
+{
+	struct conn *c = w->corked;
+	struct iovec iov = { w->cork.bytes, w->cork.len };
+
+	w->corked = NULL;
+	if (!c || iov.iov_len == 0)
+		return;
+	conn_send(c, &iov, 1);
+	w->cork.len = 0;
+	if (w->cork.cap > CORK_KEEP)
+		buf_free(&w->cork);
+}
+
+/* True: held back. */
+static bool hold(struct conn *c, const struct iovec *iov, int n)
+{
+	struct buf *b = &c->w->cork;
+
+	if (c->w->corked != c)
+		return false;
+	b->max = SIZE_MAX / 4;
+	for (int i = 0; i < n; i++)
+		buf_add(b, iov[i].iov_base, iov[i].iov_len);
+	return true;
+}
+
 void conn_send(struct conn *c, const struct iovec *iov, int n)
 {
 	size_t sent = 0;
 
-	if (c->state == CONN_CLOSED || c->gone)
+	if (c->state == CONN_CLOSED || c->gone || hold(c, iov, n))
 		return;
 	if (c->tls) {
 		keep(c, iov, n, 0);
@@ -395,6 +433,12 @@ static bool decode(struct conn *c, struct span *rest, bool *bad)
 			               "The body is over limits.body_bytes");
 			return false;
 		}
+	}
+	/* What is announced counts already. */
+	if (b->decoder.state != CHUNK_BAD &&
+	    b->decoder.left > most - b->decoded) {
+		request_refuse(c, 413, "The body is over limits.body_bytes");
+		return false;
 	}
 	if (b->decoder.state == CHUNK_BAD) {
 		*bad = true;
@@ -606,6 +650,8 @@ static void process(struct conn *c, struct span in)
 
 void conn_done(struct conn *c)
 {
+	if (c->w->corked == c)
+		conn_uncork(c->w);
 	c->req = NULL;
 	if (c->state == CONN_CLOSED)
 		return;

@@ -62,6 +62,15 @@ void conn_send(struct conn *c, const struct iovec *iov, int n);
 void conn_done(struct conn *c);
 
 /*
+ * Hold back what is sent to c until conn_uncork(), so that it leaves in one
+ * piece. One connection of a worker at a time; another one's end the first's.
+ */
+void conn_cork(struct conn *c);
+
+/* Send what was held back, if anything was. */
+void conn_uncork(struct worker *w);
+
+/*
  * Cut the answer that is being sent, so that the client sees that it is not
  * whole. The connection ends from the loop.
  */

@@ -60,6 +60,8 @@ struct worker {
 	size_t date_len;
 	int64_t date_s;
 	struct h1_request head; /* of the request in hand */
+	struct conn *corked;    /* whose output is held back; or NULL */
+	struct buf cork;        /* that output */
 	struct buf page;        /* answers that are put together */
 	char in[SERVE_SCRATCH];
 };

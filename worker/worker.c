@@ -343,12 +343,18 @@ static void on_turn(void *arg)
 	record_flush(w->record);
 }
 
+static void uncork(struct proxy *proxy)
+{
+	conn_uncork(CONTAINER_OF(proxy, struct worker, proxy));
+}
+
 static bool set_up(struct worker *w)
 {
 	w->loop = loop_new();
 	if (!w->loop)
 		return false;
 	w->proxy.loop = w->loop;
+	w->proxy.uncork = uncork;
 	w->proxy.board = w->board;
 	w->proxy.slot = w->me;
 	w->proxy.up = upstream_new(w->loop, w->board, w->me);
@@ -374,6 +380,7 @@ static void tear_down(struct worker *w)
 	tls_context_free(w->tls);
 	snapshot_unref(w->snap);
 	buf_free(&w->page);
+	buf_free(&w->cork);
 	loop_free(w->loop);
 	free(w);
 }
