@@ -508,16 +508,17 @@ static void add_ref(const struct message *msg, const struct route *route,
 static void compose(struct call *c, const struct message *msg,
                     const struct route *route)
 {
-	static const struct span skip[] = {
-		{ "_meta", 5 },
-		{ "name", 4 },
-		{ "uri", 3 },
-		{ "ref", 3 },
+	enum method_work work = msg->method->work;
+	/* name, uri and ref are members like any other where they do not
+	 * route. */
+	const struct span skip[] = {
+		SPAN("_meta"),
+		work == WORK_BY_REF   ? SPAN("ref")
+		: work == WORK_BY_URI ? SPAN("uri")
+				      : SPAN("name"),
 	};
 	struct buf *out = &c->body;
 	bool first = false;
-	/* name and uri are members like any other where they do not route */
-	enum method_work work = msg->method->work;
 
 	buf_puts(out, "{\"jsonrpc\":\"2.0\",\"id\":");
 	buf_add_u64(out, c->id);
