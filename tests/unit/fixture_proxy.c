@@ -110,6 +110,8 @@ static struct catalog_backend *know(const struct fixture_setup *s)
 				ABILITY_TOOLS | ABILITY_PROMPTS |
 				ABILITY_RESOURCES | ABILITY_COMPLETIONS;
 	to->origin.eras = s->eras;
+	for (int v = 0; v < VIEWS; v++)
+		to->origin.abilities |= to->eras[v].abilities;
 	if (s->port) {
 		to->origin.n_addresses = 1;
 		memcpy(&to->origin.addresses[0], &at, sizeof(at));
@@ -182,7 +184,7 @@ void fixture_ask(enum view_era era, const char *id, const char *method,
 		         "MCP-Protocol-Version: 2026-07-28\r\n"
 		         "Mcp-Method: %s\r\n",
 		         method);
-		if (*name) {
+		if (name) {
 			buf_puts(&f, "Mcp-Name: ");
 			message_sentinel(span_str(name), &f);
 			buf_puts(&f, "\r\n");
@@ -255,7 +257,28 @@ static void end(struct reply *r, bool complete)
 	c->complete = complete;
 }
 
-static const struct reply_ops ops = { whole, begin, more, end };
+static struct fixture_client *corked;
+
+static void cork(struct reply *r)
+{
+	cr_assert_null(corked);
+	corked = client_of(r);
+}
+
+void fixture_uncork(struct proxy *proxy)
+{
+	(void)proxy;
+	cr_assert_not_null(corked);
+	corked = NULL;
+}
+
+static const struct reply_ops ops = {
+	.whole = whole,
+	.begin = begin,
+	.more = more,
+	.cork = cork,
+	.end = end,
+};
 
 void fixture_client_init(struct fixture_client *c, bool json, bool events)
 {

@@ -53,7 +53,7 @@ void fixture_read(const char *fields, const char *body,
                   struct h1_request *request, struct message *msg);
 
 /* A request of an era with these members of params and of _meta (each may be
- * ""); name is what Mcp-Name says in the modern one. */
+ * ""); name is what Mcp-Name says in the modern one, if not NULL. */
 void fixture_ask(enum view_era era, const char *id, const char *method,
                  const char *name, const char *params, const char *meta,
                  struct h1_request *request, struct message *msg);
@@ -72,6 +72,9 @@ struct fixture_client {
 /* Ready for one answer; keeps no memory of the one before. */
 void fixture_client_init(struct fixture_client *c, bool json, bool events);
 void fixture_client_free(struct fixture_client *c);
+
+/* For proxy.uncork; each cork must have one. */
+void fixture_uncork(struct proxy *proxy);
 
 /* Has it been answered to the end? */
 bool fixture_client_done(const struct fixture_client *c);

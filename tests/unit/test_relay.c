@@ -43,6 +43,7 @@ static void begin(void)
 	proxy.up = upstream_new(proxy.loop, proxy.board, proxy.slot);
 	proxy.sessions = sessions_new(proxy.up, proxy.loop);
 	proxy.next_id = 40;
+	proxy.uncork = fixture_uncork;
 }
 
 static void end(void)
