@@ -12,10 +12,8 @@
 #include "lib/chunked.h"
 #include "proxy/upstream.h"
 
-#define LINK_SCRATCH_IN 65536 /* bytes read from a backend at once */
-#define LINK_SCRATCH_OUT                                    \
-	16384 /* a request up to this goes out in one piece \
-	       */
+#define LINK_SCRATCH_IN  65536 /* bytes read from a backend at once */
+#define LINK_SCRATCH_OUT 16384 /* of a request that goes out in one piece */
 
 enum exchange_state {
 	IDLE,    /* not running */
