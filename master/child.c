@@ -180,6 +180,10 @@ NORETURN static void run(struct child *c, int control)
 	board_last_words(c->row);
 
 	int err = privilege_drop(&c->home->privilege, &step);
+	if (err == 0)
+		err = privilege_confine(
+			&c->home->privilege,
+			is_keeper ? SANDBOX_CLIENT : SANDBOX_SERVER, &step);
 	if (err < 0) {
 		log_error("privileges cannot be dropped", LOG_STR("step", step),
 		          LOG_ERR(err));

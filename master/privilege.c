@@ -7,6 +7,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "lib/log.h"
+#include "lib/tls.h"
+
 int privilege_find(const char *user, struct privilege *out,
                    char why[PRIVILEGE_WHY_MAX])
 {
@@ -69,6 +72,53 @@ int privilege_drop(const struct privilege *to, const char **step)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return os_error();
 	return 0;
+}
+
+/*
+ * OpenSSL reads its configuration, and loads the modules named there (FIPS), at
+ * its first use; a context without a certificate is one, and nothing else.
+ */
+static void load_openssl(void)
+{
+	char why[TLS_WHY_MAX];
+	struct tls_context *none = NULL;
+
+	int err = tls_context_from_memory(SPAN(""), SPAN(""), &none, why);
+	assert(err < 0);
+	(void)err;
+}
+
+void privilege_confine_master(struct privilege *p, bool wanted)
+{
+	const char *step = "";
+
+	p->sandbox = false;
+	if (!wanted || !sandbox_is_built()) {
+		log_debug("no sandbox", LOG_INT("wanted", wanted),
+		          LOG_INT("built", sandbox_is_built()));
+		return;
+	}
+	load_openssl();
+	int err = sandbox_enter(SANDBOX_PARENT, &step);
+	if (err < 0) {
+		log_warning("no sandbox: the system does not allow it",
+		            LOG_STR("step", step), LOG_ERR(err));
+		return;
+	}
+	p->sandbox = true;
+	if (sandbox_landlock() == 0)
+		log_info("no Landlock: files are protected by their "
+		         "permissions alone");
+}
+
+int privilege_confine(const struct privilege *p, enum sandbox_kind kind,
+                      const char **step)
+{
+	if (!p->sandbox)
+		return 0;
+	if (kind == SANDBOX_CLIENT)
+		sandbox_load_resolver();
+	return sandbox_enter(kind, step);
 }
 
 uint64_t privilege_raise_files(void)

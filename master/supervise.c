@@ -480,6 +480,9 @@ static int start(struct master *m)
 	err = set_up(m, why);
 	if (err < 0)
 		log_error("cannot start", LOG_STR("reason", why));
+	else
+		privilege_confine_master(&m->crew.home.privilege,
+		                         m->config->settings.sandbox);
 	return err;
 }
 

@@ -18,7 +18,8 @@ adapters="jsmn.h lib/json.c
 sodium.h lib/crypto.c
 curl/ lib/fetch.c
 openssl/ lib/keys.c
-openssl/ lib/tls.c"
+openssl/ lib/tls.c
+seccomp.h lib/sandbox.c"
 
 bad=0
 complain() {
