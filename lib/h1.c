@@ -2,6 +2,7 @@
 
 #include <endian.h>
 
+#include "lib/items.h"
 #include "lib/url.h"
 
 /* clang-format off */
@@ -356,43 +357,13 @@ static enum h1_result take_fields(struct reader *r, struct h1_head *head,
 	return result == H1_OK ? H1_MORE : result;
 }
 
-/*
- * Take the next item off a list. A separator within a quoted string is not one
- * (RFC 9110, section 5.6.4).
- */
-static struct span next_item(struct span *list, char separator)
-{
-	bool quoted = false;
-	size_t i;
-
-	for (i = 0; i < list->len; i++) {
-		if (quoted && list->at[i] == '\\')
-			i++;
-		else if (list->at[i] == '"')
-			quoted = !quoted;
-		else if (!quoted && list->at[i] == separator)
-			break;
-	}
-	struct span item = span_first(*list, i);
-	*list = span_from(*list, i + 1);
-	return span_trim(item);
-}
-
-bool h1_list_has(struct span list, struct span token)
-{
-	while (list.len)
-		if (span_eq_nocase(next_item(&list, ','), token))
-			return true;
-	return false;
-}
-
 /* The same over all fields of a slot: they are one list (section 5.3). */
 static bool fields_have(const struct h1_head *head, enum h1_known slot,
                         struct span token)
 {
 	for (size_t i = 0; head->seen[slot] && i < head->n_fields; i++)
 		if (head->fields[i].known == slot &&
-		    h1_list_has(head->fields[i].value, token))
+		    items_have(head->fields[i].value, token))
 			return true;
 	return false;
 }
@@ -408,7 +379,7 @@ static bool add_codings(struct codings *codings, struct span list)
 	if (list.len && list.at[list.len - 1] == ',')
 		return false;
 	do {
-		struct span item = next_item(&list, ',');
+		struct span item = items_next(&list, ',');
 		struct reader r = {
 			(const unsigned char *)item.at,
 			(const unsigned char *)item.at + item.len,
@@ -745,8 +716,8 @@ static uint32_t keep_alive_seconds(struct span list)
 	uint64_t seconds = 0;
 
 	while (list.len) {
-		struct span value = next_item(&list, ',');
-		struct span name = next_item(&value, '=');
+		struct span value = items_next(&list, ',');
+		struct span name = items_next(&value, '=');
 
 		if (span_eq_nocase(name, SPAN("timeout")) &&
 		    span_u64(span_trim(value), UINT32_MAX, &seconds))
@@ -822,109 +793,4 @@ bool h1_is_hop(const struct h1_head *head, struct span name)
 		if (span_eq_nocase(name, span_str(hop[i])))
 			return true;
 	return fields_have(head, H1_CONNECTION, name);
-}
-
-/* The range that decides so far. */
-struct verdict {
-	bool any;     /* there was a range at all */
-	int detail;   /* 0 nothing matched, 1 any type, 2 type, 3 subtype */
-	bool allowed; /* q is not 0 */
-};
-
-/* Is this the q of 0 that means "not acceptable" (section 12.4.2)? */
-static bool is_zero(struct span q)
-{
-	if (q.len == 0 || *q.at != '0')
-		return false;
-	for (size_t i = 1; i < q.len; i++)
-		if (q.at[i] != (i == 1 ? '.' : '0'))
-			return false;
-	return true;
-}
-
-static bool has_zero_weight(struct span parameters)
-{
-	while (parameters.len) {
-		struct span value = next_item(&parameters, ';');
-		struct span name = next_item(&value, '=');
-
-		if (span_eq_nocase(name, SPAN("q")))
-			return is_zero(span_trim(value));
-	}
-	return false;
-}
-
-static int match_detail(struct span range, struct span type,
-                        struct span subtype)
-{
-	struct span head = next_item(&range, '/');
-	struct span tail = range;
-
-	if (span_eq_nocase(head, type))
-		return span_eq_nocase(tail, subtype) ? 3
-		       : span_eq(tail, SPAN("*"))    ? 2
-		                                     : 0;
-	return span_eq(head, SPAN("*")) && span_eq(tail, SPAN("*"));
-}
-
-static void judge(struct verdict *verdict, struct span accept, struct span type,
-                  struct span subtype)
-{
-	while (accept.len) {
-		struct span item = next_item(&accept, ',');
-		struct span range = next_item(&item, ';');
-		int detail = match_detail(range, type, subtype);
-		bool allowed = !has_zero_weight(item);
-
-		verdict->any |= range.len > 0;
-		if (detail == 0 || detail < verdict->detail)
-			continue;
-		if (detail > verdict->detail)
-			verdict->allowed = false;
-		verdict->detail = detail;
-		verdict->allowed |= allowed;
-	}
-}
-
-bool h1_accepts(struct span accept, struct span type, struct span subtype)
-{
-	struct verdict verdict = { 0 };
-
-	judge(&verdict, accept, type, subtype);
-	return !verdict.any || verdict.allowed;
-}
-
-bool h1_head_accepts(const struct h1_head *head, struct span type,
-                     struct span subtype)
-{
-	struct verdict verdict = { 0 };
-
-	for (size_t i = 0; head->seen[H1_ACCEPT] && i < head->n_fields; i++)
-		if (head->fields[i].known == H1_ACCEPT)
-			judge(&verdict, head->fields[i].value, type, subtype);
-	return !verdict.any || verdict.allowed;
-}
-
-bool h1_media_type_is(struct span content_type, struct span type)
-{
-	return span_eq_nocase(next_item(&content_type, ';'), type);
-}
-
-bool h1_charset_ok(struct span content_type)
-{
-	next_item(&content_type, ';');
-	while (content_type.len) {
-		struct span value = next_item(&content_type, ';');
-		struct span name = next_item(&value, '=');
-
-		value = span_trim(value);
-		if (value.len > 1 && value.at[0] == '"' &&
-		    value.at[value.len - 1] == '"')
-			value = span_of(value.at + 1, value.len - 2);
-		if (span_eq_nocase(name, SPAN("charset")) &&
-		    !span_eq_nocase(value, SPAN("utf-8")) &&
-		    !span_eq_nocase(value, SPAN("utf8")))
-			return false;
-	}
-	return true;
 }

@@ -237,30 +237,4 @@ struct span h1_name(enum h1_known slot);
  */
 bool h1_is_hop(const struct h1_head *head, struct span name);
 
-/*
- * Does this list of comma-separated tokens have token (any case)?
- * (RFC 9110, section 5.6.1.)
- */
-bool h1_list_has(struct span list, struct span token);
-
-/*
- * Does an Accept value allow type/subtype? The most specific range decides,
- * with a q of 0 it excludes; parameters are ignored; an empty value allows
- * everything (RFC 9110, section 12.5.1).
- */
-bool h1_accepts(struct span accept, struct span type, struct span subtype);
-
-/* The same over all Accept fields of a head; none allows everything. */
-bool h1_head_accepts(const struct h1_head *head, struct span type,
-                     struct span subtype);
-
-/*
- * Is the media type of a Content-Type value the given "type/subtype", in any
- * case and whatever its parameters (RFC 9110, section 8.3.1)?
- */
-bool h1_media_type_is(struct span content_type, struct span type);
-
-/* Does a Content-Type value say no charset, or UTF-8? */
-bool h1_charset_ok(struct span content_type);
-
 #endif

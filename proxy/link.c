@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/media.h"
 #include "lib/version.h"
 
 #define HEAD_MAX  65536 /* bytes of an answer's head */
@@ -462,8 +463,8 @@ static void answer(struct link *l, struct span rest)
 	struct exchange *x = l->x;
 	const struct h1_response *r = &l->up->response;
 	const struct backend *b = exchange_backend(x);
-	bool stream = h1_media_type_is(h1_value(&r->head, H1_CONTENT_TYPE),
-	                               SPAN("text/event-stream"));
+	bool stream = media_type_is(h1_value(&r->head, H1_CONTENT_TYPE),
+	                            SPAN("text/event-stream"));
 	struct exchange_head head = {
 		.status = r->status,
 		.content_type = h1_value(&r->head, H1_CONTENT_TYPE),

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "lib/media.h"
 #include "worker/access.h"
 #include "worker/answer.h"
 #include "worker/local.h"
@@ -298,10 +299,10 @@ static bool check_head(struct request *r, const struct h1_request *head)
 		               SPAN("Allow: POST, OPTIONS\r\n"));
 		return false;
 	}
-	if (!h1_media_type_is(h1_value(h, H1_CONTENT_TYPE),
-	                      SPAN("application/json")) ||
+	if (!media_type_is(h1_value(h, H1_CONTENT_TYPE),
+	                   SPAN("application/json")) ||
 	    h->seen[H1_CONTENT_TYPE] != 1 ||
-	    !h1_charset_ok(h1_value(h, H1_CONTENT_TYPE))) {
+	    !media_charset_ok(h1_value(h, H1_CONTENT_TYPE))) {
 		problem_set(&p, 415, RPC_INVALID_REQUEST,
 		            "Content-Type must be application/json (UTF-8)");
 		answer_problem(r, &p, span_of("", 0), span_of("", 0));
@@ -317,11 +318,11 @@ static bool check_head(struct request *r, const struct h1_request *head)
 		return false;
 	}
 	r->reply.accepts_json =
-		h1_head_accepts(h, SPAN("application"), SPAN("json"));
+		media_head_accepts(h, SPAN("application"), SPAN("json"));
 	/* Streams go only to clients that ask for them by name. */
 	r->reply.accepts_events =
 		h1_has(h, H1_ACCEPT) &&
-		h1_head_accepts(h, SPAN("text"), SPAN("event-stream")) &&
+		media_head_accepts(h, SPAN("text"), SPAN("event-stream")) &&
 		names_events(h);
 	if (!r->reply.accepts_json && !r->reply.accepts_events) {
 		problem_set(&p, 406, RPC_INVALID_REQUEST,

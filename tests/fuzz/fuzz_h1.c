@@ -1,6 +1,8 @@
 /* Heads in one piece and in two, requests and responses: the same verdict. */
 #include "lib/h1.h"
 
+#include "lib/media.h"
+
 static const struct h1_limits limits = { 1024, 128, 16 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	first = h1_parse_request(in, piece.len, &limits, &request);
 	assert(first == H1_MORE || first == whole);
 	if (first == H1_OK)
-		h1_head_accepts(&request.head, SPAN("text"), SPAN("html"));
+		media_head_accepts(&request.head, SPAN("text"), SPAN("html"));
 	whole = h1_parse_response(in, 0, &limits, false, &response);
 	first = h1_parse_response(in, piece.len, &limits, false, &response);
 	assert(first == H1_MORE || first == whole);
