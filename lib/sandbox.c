@@ -19,184 +19,81 @@
 
 /* --- system calls --------------------------------------------------------- */
 
+#define ALLOW       SCMP_ACT_ALLOW
+#define TRAP        SCMP_ACT_TRAP
 #define REFUSE(err) SCMP_ACT_ERRNO((uint32_t)(err))
 #define SERVER      (1u << SANDBOX_SERVER)
 #define CLIENT      (1u << SANDBOX_CLIENT)
 #define BOTH        (SERVER | CLIENT)
-#define ALL         (1u << SANDBOX_PARENT | BOTH)
 
 /* A name of libseccomp's; one that this machine lacks is negative there. */
 #define CALL(name) SCMP_SYS(name)
 
+/* clang-format off */
+
 /* Allowed with any arguments: they concern the process and what it holds. */
 static const int allowed[] = {
 	/* the loop and the data path */
-	CALL(epoll_wait),
-	CALL(epoll_pwait),
-	CALL(epoll_pwait2),
-	CALL(epoll_ctl),
-	CALL(epoll_create1),
-	CALL(accept4),
-	CALL(recvfrom),
-	CALL(recvmsg),
-	CALL(sendto),
-	CALL(sendmsg),
-	CALL(read),
-	CALL(readv),
-	CALL(write),
-	CALL(writev),
-	CALL(close),
-	CALL(connect),
-	CALL(shutdown),
-	CALL(getsockopt),
-	CALL(setsockopt),
-	CALL(getsockname),
-	CALL(getpeername),
-	CALL(poll),
-	CALL(ppoll),
-	CALL(select),
-	CALL(pselect6),
-	CALL(eventfd2),
-	CALL(pipe2),
-	CALL(dup),
+	CALL(epoll_wait), CALL(epoll_pwait), CALL(epoll_pwait2),
+	CALL(epoll_ctl), CALL(epoll_create1), CALL(accept4), CALL(recvfrom),
+	CALL(recvmsg), CALL(sendto), CALL(sendmsg), CALL(read), CALL(readv),
+	CALL(write), CALL(writev), CALL(close), CALL(connect), CALL(shutdown),
+	CALL(getsockopt), CALL(setsockopt), CALL(getsockname),
+	CALL(getpeername), CALL(poll), CALL(ppoll), CALL(select),
+	CALL(pselect6), CALL(eventfd2), CALL(pipe2), CALL(dup),
 	/* files that are open, and what there is to know of others */
-	CALL(fstat),
-	CALL(newfstatat),
-	CALL(stat),
-	CALL(lstat),
-	CALL(statx),
-	CALL(fstatat64),
-	CALL(lseek),
-	CALL(pread64),
-	CALL(getdents64),
-	CALL(readlink),
-	CALL(readlinkat),
-	CALL(access),
-	CALL(faccessat),
+	CALL(fstat), CALL(newfstatat), CALL(stat), CALL(lstat), CALL(statx),
+	CALL(fstatat64), CALL(lseek), CALL(pread64), CALL(getdents64),
+	CALL(readlink), CALL(readlinkat), CALL(access), CALL(faccessat),
 	CALL(faccessat2),
 	/* memory */
-	CALL(brk),
-	CALL(munmap),
-	CALL(mremap),
-	CALL(madvise),
+	CALL(brk), CALL(munmap), CALL(mremap), CALL(madvise),
 	/* time, chance, and what a library asks about its process */
-	CALL(clock_gettime),
-	CALL(clock_getres),
-	CALL(clock_nanosleep),
-	CALL(nanosleep),
-	CALL(gettimeofday),
-	CALL(time),
-	CALL(getrandom),
-	CALL(getpid),
-	CALL(gettid),
-	CALL(getppid),
-	CALL(getuid),
-	CALL(geteuid),
-	CALL(getgid),
-	CALL(getegid),
-	CALL(getrusage),
-	CALL(getcpu),
-	CALL(sched_getaffinity),
-	CALL(sched_yield),
-	CALL(sysinfo),
-	CALL(uname),
+	CALL(clock_gettime), CALL(clock_getres), CALL(clock_nanosleep),
+	CALL(nanosleep), CALL(gettimeofday), CALL(time), CALL(getrandom),
+	CALL(getpid), CALL(gettid), CALL(getppid), CALL(getuid), CALL(geteuid),
+	CALL(getgid), CALL(getegid), CALL(getrusage), CALL(getcpu),
+	CALL(sched_getaffinity), CALL(sched_yield), CALL(sysinfo), CALL(uname),
 	/* signals, locks and the end */
-	CALL(rt_sigaction),
-	CALL(rt_sigprocmask),
-	CALL(rt_sigreturn),
-	CALL(sigaltstack),
-	CALL(restart_syscall),
-	CALL(futex),
-	CALL(futex_waitv),
-	CALL(rseq),
-	CALL(set_robust_list),
-	CALL(exit),
+	CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(rt_sigreturn),
+	CALL(sigaltstack), CALL(restart_syscall), CALL(futex),
+	CALL(futex_waitv), CALL(rseq), CALL(set_robust_list), CALL(exit),
 	CALL(exit_group),
 };
 
 /* Besides, for threads, getaddrinfo(3) and snapshots. */
 static const int allowed_client[] = {
 	CALL(bind), /* netlink; Landlock keeps it from listening on TCP */
-	CALL(sendmmsg),  CALL(recvmmsg),        CALL(memfd_create),
-	CALL(ftruncate), CALL(set_tid_address), CALL(sched_setaffinity),
+	CALL(sendmmsg), CALL(recvmmsg), CALL(memfd_create), CALL(ftruncate),
+	CALL(set_tid_address), CALL(sched_setaffinity),
 };
 
 /* An attack, whoever makes it. */
 static const int forbidden[] = {
-	CALL(execve),
-	CALL(execveat),
-	CALL(ptrace),
-	CALL(process_vm_readv),
-	CALL(process_vm_writev),
-	CALL(process_madvise),
-	CALL(pidfd_getfd),
-	CALL(bpf),
-	CALL(perf_event_open),
-	CALL(userfaultfd),
-	CALL(io_uring_setup),
-	CALL(io_uring_enter),
-	CALL(io_uring_register),
-	CALL(keyctl),
-	CALL(add_key),
-	CALL(request_key),
-	CALL(init_module),
-	CALL(finit_module),
-	CALL(delete_module),
-	CALL(kexec_load),
-	CALL(kexec_file_load),
-	CALL(reboot),
-	CALL(mount),
-	CALL(umount2),
-	CALL(pivot_root),
-	CALL(chroot),
-	CALL(move_mount),
-	CALL(open_tree),
-	CALL(fsopen),
-	CALL(fsconfig),
-	CALL(fsmount),
-	CALL(fspick),
-	CALL(mount_setattr),
-	CALL(setns),
-	CALL(unshare),
-	CALL(swapon),
-	CALL(swapoff),
-	CALL(sethostname),
-	CALL(setdomainname),
-	CALL(acct),
-	CALL(quotactl),
-	CALL(settimeofday),
-	CALL(clock_settime),
-	CALL(adjtimex),
-	CALL(clock_adjtime),
-	CALL(syslog),
-	CALL(iopl),
-	CALL(ioperm),
-	CALL(modify_ldt),
-	CALL(personality),
-	CALL(vhangup),
-	CALL(open_by_handle_at),
-	CALL(fanotify_init),
+	CALL(execve), CALL(execveat), CALL(ptrace), CALL(process_vm_readv),
+	CALL(process_vm_writev), CALL(process_madvise), CALL(pidfd_getfd),
+	CALL(bpf), CALL(perf_event_open), CALL(userfaultfd),
+	CALL(io_uring_setup), CALL(io_uring_enter), CALL(io_uring_register),
+	CALL(keyctl), CALL(add_key), CALL(request_key), CALL(init_module),
+	CALL(finit_module), CALL(delete_module), CALL(kexec_load),
+	CALL(kexec_file_load), CALL(reboot), CALL(mount), CALL(umount2),
+	CALL(pivot_root), CALL(chroot), CALL(move_mount), CALL(open_tree),
+	CALL(fsopen), CALL(fsconfig), CALL(fsmount), CALL(fspick),
+	CALL(mount_setattr), CALL(setns), CALL(unshare), CALL(swapon),
+	CALL(swapoff), CALL(sethostname), CALL(setdomainname), CALL(acct),
+	CALL(quotactl), CALL(settimeofday), CALL(clock_settime), CALL(adjtimex),
+	CALL(clock_adjtime), CALL(syslog), CALL(iopl), CALL(ioperm),
+	CALL(modify_ldt), CALL(personality), CALL(vhangup),
+	CALL(open_by_handle_at), CALL(fanotify_init),
 };
 
 /* An attack when it does not come from the parent. */
 static const int forbidden_child[] = {
-	CALL(fork),
-	CALL(vfork),
-	CALL(kill),
-	CALL(tkill),
-	CALL(pidfd_send_signal),
-	CALL(rt_sigqueueinfo),
-	CALL(rt_tgsigqueueinfo),
-	CALL(setuid),
-	CALL(setgid),
-	CALL(setreuid),
-	CALL(setregid),
-	CALL(setresuid),
-	CALL(setresgid),
-	CALL(setfsuid),
-	CALL(setfsgid),
-	CALL(setgroups),
-	CALL(capset),
+	CALL(fork), CALL(vfork), CALL(kill), CALL(tkill),
+	CALL(pidfd_send_signal), CALL(rt_sigqueueinfo), CALL(rt_tgsigqueueinfo),
+	CALL(setuid), CALL(setgid), CALL(setreuid), CALL(setregid),
+	CALL(setresuid), CALL(setresgid), CALL(setfsuid), CALL(setfsgid),
+	CALL(setgroups), CALL(capset),
 };
 
 /*
@@ -220,69 +117,56 @@ static const struct check {
 #define CODE    PROT_EXEC, PROT_EXEC
 #define NO_CODE PROT_EXEC, 0
 #define READING O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY
-#define THREAD  CLONE_THREAD, CLONE_THREAD /* which excludes CLONE_NEW* */
+#define SPACES  (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | \
+                 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+#define THREAD  CLONE_THREAD | SPACES, CLONE_THREAD
 
 	/* A module to load fails to be; code written to memory is an attack. */
-	{ BOTH, SCMP_ACT_ALLOW, CALL(mmap), { { 2, NO_CODE } } },
-	{ BOTH,
-	  SCMP_ACT_TRAP,
-	  CALL(mmap),
+	{ BOTH, ALLOW, CALL(mmap), { { 2, NO_CODE } } },
+	{ BOTH, TRAP, CALL(mmap),
 	  { { 2, CODE }, { 3, MAP_ANONYMOUS, MAP_ANONYMOUS } } },
-	{ BOTH,
-	  REFUSE(EACCES),
-	  CALL(mmap),
+	{ BOTH, REFUSE(EACCES), CALL(mmap),
 	  { { 2, CODE }, { 3, MAP_ANONYMOUS, 0 } } },
-	{ BOTH, SCMP_ACT_ALLOW, CALL(mprotect), { { 2, NO_CODE } } },
-	{ BOTH, SCMP_ACT_TRAP, CALL(mprotect), { { 2, CODE } } },
+	{ BOTH, ALLOW, CALL(mprotect), { { 2, NO_CODE } } },
+	{ BOTH, TRAP, CALL(mprotect), { { 2, CODE } } },
 
-	{ BOTH, SCMP_ACT_ALLOW, CALL(openat), { { 2, READING } } },
+	{ BOTH, ALLOW, CALL(openat), { { 2, READING } } },
 	{ BOTH, REFUSE(EACCES), CALL(openat), { { 2, O_ACCMODE, O_WRONLY } } },
 	{ BOTH, REFUSE(EACCES), CALL(openat), { { 2, O_ACCMODE, O_RDWR } } },
-	{ BOTH, SCMP_ACT_ALLOW, CALL(open), { { 1, READING } } },
+	{ BOTH, ALLOW, CALL(open), { { 1, READING } } },
 
-	{ BOTH,
-	  SCMP_ACT_ALLOW,
-	  CALL(socket),
+	{ BOTH, ALLOW, CALL(socket),
 	  { { 0, ANY, AF_INET }, { 1, TYPE, SOCK_STREAM } } },
-	{ BOTH,
-	  SCMP_ACT_ALLOW,
-	  CALL(socket),
+	{ BOTH, ALLOW, CALL(socket),
 	  { { 0, ANY, AF_INET6 }, { 1, TYPE, SOCK_STREAM } } },
-	{ CLIENT,
-	  SCMP_ACT_ALLOW,
-	  CALL(socket),
+	{ CLIENT, ALLOW, CALL(socket),
 	  { { 0, ANY, AF_INET }, { 1, TYPE, SOCK_DGRAM } } },
-	{ CLIENT,
-	  SCMP_ACT_ALLOW,
-	  CALL(socket),
+	{ CLIENT, ALLOW, CALL(socket),
 	  { { 0, ANY, AF_INET6 }, { 1, TYPE, SOCK_DGRAM } } },
-	{ CLIENT, SCMP_ACT_ALLOW, CALL(socket), { { 0, ANY, AF_UNIX } } },
-	{ CLIENT,
-	  SCMP_ACT_ALLOW,
-	  CALL(socket),
+	{ CLIENT, ALLOW, CALL(socket), { { 0, ANY, AF_UNIX } } },
+	{ CLIENT, ALLOW, CALL(socket),
 	  { { 0, ANY, AF_NETLINK }, { 2, ANY, 0 } } }, /* NETLINK_ROUTE */
-	{ BOTH, SCMP_ACT_ALLOW, CALL(socketpair), { { 0, ANY, AF_UNIX } } },
+	{ BOTH, ALLOW, CALL(socketpair), { { 0, ANY, AF_UNIX } } },
 
-	{ BOTH, SCMP_ACT_ALLOW, CALL(fcntl), { { 1, ANY, F_DUPFD_CLOEXEC } } },
-	{ BOTH, SCMP_ACT_ALLOW, CALL(fcntl), { { 1, ANY, F_GETFD } } },
-	{ BOTH, SCMP_ACT_ALLOW, CALL(fcntl), { { 1, ANY, F_SETFD } } },
-	{ BOTH, SCMP_ACT_ALLOW, CALL(fcntl), { { 1, ANY, F_GETFL } } },
-	{ BOTH, SCMP_ACT_ALLOW, CALL(fcntl), { { 1, ANY, F_SETFL } } },
-	{ BOTH, SCMP_ACT_ALLOW, CALL(fcntl), { { 1, ANY, F_GET_SEALS } } },
-	{ CLIENT, SCMP_ACT_ALLOW, CALL(fcntl), { { 1, ANY, F_ADD_SEALS } } },
-	{ BOTH, SCMP_ACT_ALLOW, CALL(ioctl), { { 1, ANY, FIONBIO } } },
-	{ BOTH, SCMP_ACT_ALLOW, CALL(ioctl), { { 1, ANY, FIONREAD } } },
+	{ BOTH, ALLOW, CALL(fcntl), { { 1, ANY, F_DUPFD_CLOEXEC } } },
+	{ BOTH, ALLOW, CALL(fcntl), { { 1, ANY, F_GETFD } } },
+	{ BOTH, ALLOW, CALL(fcntl), { { 1, ANY, F_SETFD } } },
+	{ BOTH, ALLOW, CALL(fcntl), { { 1, ANY, F_GETFL } } },
+	{ BOTH, ALLOW, CALL(fcntl), { { 1, ANY, F_SETFL } } },
+	{ BOTH, ALLOW, CALL(fcntl), { { 1, ANY, F_GET_SEALS } } },
+	{ CLIENT, ALLOW, CALL(fcntl), { { 1, ANY, F_ADD_SEALS } } },
+	{ BOTH, ALLOW, CALL(ioctl), { { 1, ANY, FIONBIO } } },
+	{ BOTH, ALLOW, CALL(ioctl), { { 1, ANY, FIONREAD } } },
 	/* It may look at its own limits. */
-	{ BOTH,
-	  SCMP_ACT_ALLOW,
-	  CALL(prlimit64),
+	{ BOTH, ALLOW, CALL(prlimit64),
 	  { { 0, ANY, 0 }, { 2, UINT64_MAX, 0 } } },
 
 	/* A thread that a server tries to start is a library's idea. */
-	{ CLIENT, SCMP_ACT_ALLOW, CALL(clone), { { 0, THREAD } } },
+	{ CLIENT, ALLOW, CALL(clone), { { 0, THREAD } } },
 	{ SERVER, REFUSE(EPERM), CALL(clone), { { 0, THREAD } } },
-	{ BOTH, SCMP_ACT_TRAP, CALL(clone), { { 0, CLONE_THREAD, 0 } } },
+	{ BOTH, TRAP, CALL(clone), { { 0, CLONE_THREAD, 0 } } },
 };
+/* clang-format on */
 
 static bool is_absent(int call)
 {
@@ -320,22 +204,22 @@ static int add_check(scmp_filter_ctx filter, const struct check *c)
 static int add_raise(scmp_filter_ctx filter)
 {
 	return seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, CALL(tgkill), 1,
+		filter, ALLOW, CALL(tgkill), 1,
 		SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, ANY, (uint64_t)getpid()));
 }
 
 static int add_rules(scmp_filter_ctx filter, enum sandbox_kind kind)
 {
 #define ADD(action, calls) add_all(filter, action, calls, ARRAY_LEN(calls))
-	int err = ADD(SCMP_ACT_TRAP, forbidden);
+	int err = ADD(TRAP, forbidden);
 
 	if (err < 0 || kind == SANDBOX_PARENT)
 		return err;
-	err = ADD(SCMP_ACT_TRAP, forbidden_child);
+	err = ADD(TRAP, forbidden_child);
 	if (err == 0)
-		err = ADD(SCMP_ACT_ALLOW, allowed);
+		err = ADD(ALLOW, allowed);
 	if (err == 0 && kind == SANDBOX_CLIENT)
-		err = ADD(SCMP_ACT_ALLOW, allowed_client);
+		err = ADD(ALLOW, allowed_client);
 	if (err == 0)
 		err = add_raise(filter);
 	for (size_t i = 0; i < ARRAY_LEN(checks) && err == 0; i++)
@@ -349,7 +233,7 @@ static const struct {
 	uint32_t value;
 } attributes[] = {
 	/* Calls of another architecture, and of x32, get around the rules. */
-	{ SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP },
+	{ SCMP_FLTATR_ACT_BADARCH, TRAP },
 	{ SCMP_FLTATR_CTL_OPTIMIZE, 2 }, /* a binary tree */
 	{ SCMP_FLTATR_API_SYSRAWRC, 1 }, /* the errno of the kernel */
 	/*
@@ -362,8 +246,8 @@ static const struct {
 
 static int lock_calls(enum sandbox_kind kind)
 {
-	scmp_filter_ctx filter = seccomp_init(
-		kind == SANDBOX_PARENT ? SCMP_ACT_ALLOW : REFUSE(ENOSYS));
+	scmp_filter_ctx filter =
+		seccomp_init(kind == SANDBOX_PARENT ? ALLOW : REFUSE(ENOSYS));
 
 	if (!filter)
 		return -ENOMEM;

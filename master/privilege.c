@@ -93,9 +93,12 @@ void privilege_confine_master(struct privilege *p, bool wanted)
 	const char *step = "";
 
 	p->sandbox = false;
-	if (!wanted || !sandbox_is_built()) {
-		log_debug("no sandbox", LOG_INT("wanted", wanted),
-		          LOG_INT("built", sandbox_is_built()));
+	if (!wanted) {
+		log_info("no sandbox: the configuration says so");
+		return;
+	}
+	if (!sandbox_is_built()) {
+		log_debug("no sandbox in a build with sanitizers");
 		return;
 	}
 	load_openssl();
