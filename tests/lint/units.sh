@@ -10,4 +10,6 @@ for unit in systemd/*.service; do
 	sed -E 's|/usr/bin/oci-mcp-[a-z]+|/bin/true|g' "$unit" \
 		>"$copy/${unit##*/}"
 done
-systemd-analyze verify --man=no "$copy"/*.service
+# What it does not understand it ignores, with a word but without a status.
+said=$(systemd-analyze verify --man=no "$copy"/*.service 2>&1) || true
+[ -z "$said" ] || { echo "$said" >&2; exit 1; }
