@@ -357,7 +357,7 @@ static enum h1_result take_fields(struct reader *r, struct h1_head *head,
 	return result == H1_OK ? H1_MORE : result;
 }
 
-/* The same over all fields of a slot: they are one list (section 5.3). */
+/* Is token in a slot's list? Its fields are one list (section 5.3). */
 static bool fields_have(const struct h1_head *head, enum h1_known slot,
                         struct span token)
 {
