@@ -566,8 +566,9 @@ static void readable(struct link *l)
 	if (x->state == ANSWERING) {
 		const struct backend *b = exchange_backend(x);
 
-		loop_timer(l->up->loop, &x->timer, b->stream_idle_ms,
-		           exchange_due);
+		if (!x->unwanted)
+			loop_timer(l->up->loop, &x->timer, b->stream_idle_ms,
+			           exchange_due);
 		deliver(l, in);
 		return;
 	}

@@ -126,6 +126,7 @@ void exchange_finish(struct exchange *x, enum exchange_end why,
 	struct pool *pool = exchange_pool(x);
 	bool held = x->state == CONNECTING || x->state == SENT ||
 	            x->state == ANSWERING || x->state == FETCHING;
+	bool had_turn = held || x->state == FAILING;
 
 	loop_timer_stop(up->loop, &x->timer);
 	if (held)
@@ -138,7 +139,7 @@ void exchange_finish(struct exchange *x, enum exchange_end why,
 	if (x->ops != &ignoring)
 		count_end(x, why);
 	x->ops->end(x, why, detail);
-	if (held)
+	if (had_turn)
 		serve_queue(up, pool);
 }
 
@@ -203,6 +204,7 @@ void exchange_cancel(struct exchange *x)
 
 	struct pool *pool = exchange_pool(x);
 	bool held = x->state >= CONNECTING;
+	bool had_turn = held || x->state == FAILING;
 
 	loop_timer_stop(x->up->loop, &x->timer);
 	if (x->state == QUEUED)
@@ -216,10 +218,10 @@ void exchange_cancel(struct exchange *x)
 	x->link = NULL;
 	x->fetch = NULL;
 	x->state = IDLE;
-	if (held) {
+	if (held)
 		pool->n_busy--;
+	if (had_turn)
 		serve_queue(x->up, pool);
-	}
 }
 
 static void ignore_head(struct exchange *x, const struct exchange_head *head)
@@ -272,6 +274,7 @@ void exchange_detach(struct exchange *x)
 	loop_timer_stop(x->up->loop, &x->timer);
 	*rest = *x;
 	rest->ops = &ignoring;
+	rest->unwanted = true;
 	rest->snap = snapshot_ref((struct snapshot *)(uintptr_t)x->snap);
 	x->link = NULL;
 	x->fetch = NULL;
@@ -303,8 +306,10 @@ void exchange_resume(struct exchange *x)
 		fetch_resume(x->fetch);
 	if (x->link && x->state == ANSWERING) {
 		loop_set(x->up->loop, &x->link->src, EPOLLIN | EPOLLRDHUP);
-		loop_timer(x->up->loop, &x->timer,
-		           exchange_backend(x)->stream_idle_ms, exchange_due);
+		if (!x->unwanted)
+			loop_timer(x->up->loop, &x->timer,
+			           exchange_backend(x)->stream_idle_ms,
+			           exchange_due);
 	}
 }
 

@@ -77,6 +77,7 @@ struct exchange {
 	struct timer timer;
 	uint8_t state;
 	bool paused;
+	bool unwanted; /* the rest of an answer: its time is never extended */
 	uint8_t tries;
 	uint64_t received; /* body bytes */
 };
