@@ -260,7 +260,8 @@ static int lock_calls(enum sandbox_kind kind)
 	if (err == 0)
 		err = seccomp_load(filter);
 	seccomp_release(filter);
-	return err;
+	/* When neither seccomp(2) nor prctl(2) takes a filter. */
+	return err == -EFAULT || err == -ECANCELED ? -EPERM : err;
 }
 
 /* --- files ---------------------------------------------------------------- */

@@ -62,7 +62,7 @@ void sandbox_load_resolver(void);
  *
  * Returns 0; without Landlock in the kernel the filter alone is success.
  * Otherwise -errno with the step that failed in *step:
- *	-EPERM, -EACCES, -ENOSYS, -EINVAL, -ECANCELED
+ *	-EPERM, -EACCES, -ENOSYS, -EINVAL
  *		this kernel has no seccomp filters, or a container forbids to
  *		set one
  *	-ENOMEM, -E2BIG
