@@ -10,15 +10,14 @@
 #include "worker/request.h"
 #include "worker/stream.h"
 
-#define FULL_BYTES      65536 /* kept for a client before its backend must wait */
-#define DRAINED         16384 /* and when it may go on */
-#define LINGER_MS       1000
-#define DRAIN_IDLE_MS   1000  /* an idle connection of a draining worker */
-#define PIPELINE_MAX    65536 /* bytes behind the request in hand */
-#define ADDRESS_BUCKETS 1024
-#define CORK_KEEP       65536 /* bytes of room kept for held back output */
-#define JOIN_MAX        4096  /* bytes of an answer sent from one place */
-#define TLS_PIECE       16384 /* bytes of one TLS record */
+#define FULL_BYTES    65536 /* kept for a client before its backend must wait */
+#define DRAINED       16384 /* and when it may go on */
+#define LINGER_MS     1000
+#define DRAIN_IDLE_MS 1000  /* an idle connection of a draining worker */
+#define PIPELINE_MAX  65536 /* bytes behind the request in hand */
+#define CORK_KEEP     65536 /* bytes of room kept for held back output */
+#define JOIN_MAX      4096  /* bytes of an answer sent from one place */
+#define TLS_PIECE     16384 /* bytes of one TLS record */
 
 /* A chunked body: in holds the head, then what was decoded, then the rest. */
 struct body_state {
@@ -27,67 +26,27 @@ struct body_state {
 	size_t decoded; /* bytes behind it */
 };
 
-struct address_count {
-	struct ip ip;
-	uint32_t n;
-	struct address_count *next;
-};
-
 static void on_timer(struct timer *t);
 static void process(struct conn *c, struct span in);
 
 /* ---- how many from where ---- */
 
-static struct address_count **find_address(struct worker *w,
-                                           const struct ip *ip)
-{
-	struct address_count **at;
-
-	if (!w->addresses)
-		w->addresses = calloc(ADDRESS_BUCKETS, sizeof(*w->addresses));
-	if (!w->addresses)
-		abort();
-	at = &w->addresses[ip_hash(ip, w->id_base) % ADDRESS_BUCKETS];
-	while (*at && !ip_eq(&(*at)->ip, ip))
-		at = &(*at)->next;
-	return at;
-}
-
 /* False: this address has as many connections as it may have. */
 static bool count_address(struct conn *c)
 {
 	int64_t most = c->w->snap->settings->limits_connections_per_address;
-	struct address_count **at;
 
 	if (most == 0 || c->trusted)
 		return true;
-	at = find_address(c->w, &c->peer);
-	if (!*at) {
-		*at = calloc(1, sizeof(**at));
-		if (!*at)
-			return false;
-		(*at)->ip = c->peer;
-	}
-	if ((*at)->n >= (uint64_t)most)
-		return false;
-	(*at)->n++;
-	c->counted = true;
-	return true;
+	c->counted = address_take(&c->w->addresses, &c->peer, (uint64_t)most);
+	return c->counted;
 }
 
 static void uncount_address(struct conn *c)
 {
-	struct address_count **at, *a;
-
-	if (!c->counted)
-		return;
+	if (c->counted)
+		address_release(&c->w->addresses, &c->peer);
 	c->counted = false;
-	at = find_address(c->w, &c->peer);
-	a = *at;
-	if (a && --a->n == 0) {
-		*at = a->next;
-		free(a);
-	}
 }
 
 /* ---- the end of a connection ---- */

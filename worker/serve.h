@@ -12,6 +12,7 @@
 #include "proxy/call.h"
 #include "shm/board.h"
 #include "shm/snapshot.h"
+#include "worker/address.h"
 #include "worker/identity.h"
 
 #define SERVE_SCRATCH   65536 /* bytes read from a client at once */
@@ -25,8 +26,6 @@ struct listener {
 	struct source src;
 	struct worker *w;
 };
-
-struct address_count; /* connections of one address */
 
 struct worker {
 	struct loop *loop;
@@ -51,8 +50,8 @@ struct worker {
 	struct conn *conns; /* all of them */
 	struct conn *spare_conns;
 	struct request *spare_requests;
-	struct request *streams;          /* open subscriptions/listen */
-	struct address_count **addresses; /* hashed */
+	struct request *streams; /* open subscriptions/listen */
+	struct address_table addresses;
 	uint64_t n_conns;
 	uint64_t next_request; /* for request ids */
 	uint64_t id_base;

@@ -363,6 +363,7 @@ static bool set_up(struct worker *w)
 	w->identity = identity_new(w->board, w->index);
 	w->record = record_new(w);
 	crypto_random(&w->id_base, sizeof(w->id_base));
+	w->addresses.seed = w->id_base;
 	return w->proxy.sessions && w->identity && w->record &&
 	       loop_add(w->loop, &w->control, EPOLLIN) == 0;
 }
