@@ -1,10 +1,6 @@
 #include "lib/fetch.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
-#include <netdb.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -15,10 +11,8 @@
 #include "lib/url.h"
 
 #define CONNECT_DEFAULT_MS 10000
-#define SENTENCE_MAX       320    /* bytes, with the NUL */
-#define LINE_MAX_BYTES     65536  /* of a header line we send */
-#define STACK_BYTES        524288 /* of a look-up's thread */
-#define LOOKUP_HOST_MAX    253    /* bytes (RFC 1035, section 2.3.4) */
+#define SENTENCE_MAX       320   /* bytes, with the NUL */
+#define LINE_MAX_BYTES     65536 /* of a header line we send */
 
 /* A socket of libcurl's, watched. Kept for the next one when it is gone, so
  * that an event still under way finds it. */
@@ -28,45 +22,16 @@ struct watch {
 	struct watch *next; /* of the spare ones */
 };
 
-/* What look-up threads and the fetcher share; the last one frees it. */
-struct mailbox {
-	pthread_mutex_t lock;
-	int eventfd;         /* written to: look here */
-	unsigned refs;       /* threads and the fetcher; under lock */
-	bool closed;         /* the fetcher is gone; under lock */
-	struct lookup *done; /* under lock */
-};
-
-enum lookup_state { LOOKUP_QUEUED, LOOKUP_RUNNING };
-
-struct lookup {
-	struct fetcher *fr; /* not for the thread */
-	struct mailbox *mail;
-	struct lookup *next; /* in a queue, or among the done */
-	void (*on_done)(void *owner, int err, const struct sockaddr_storage *at,
-	                size_t n); /* NULL: cancelled; not for the thread */
-	void *owner;
-	enum lookup_state state;
-	int err;
-	uint16_t port;
-	size_t n;
-	struct sockaddr_storage found[FETCH_ADDRESSES_MAX];
-	char host[LOOKUP_HOST_MAX + 1];
-};
-
 struct fetcher {
 	struct loop *loop;
 	CURLM *multi;
 	struct timer timer;   /* libcurl's own */
-	struct source wakeup; /* mail->eventfd */
+	struct source wakeup; /* an eventfd */
 	bool kicked;          /* a wake-up is under way */
 	unsigned depth;       /* calls into libcurl going on */
 	struct fetch *all;
 	struct fetch *dead; /* cancelled while depth was not 0 */
 	struct watch *spare;
-	struct mailbox *mail;
-	struct lookup *queue; /* newest first */
-	unsigned n_running;   /* look-ups */
 };
 
 struct fetch {
@@ -144,7 +109,7 @@ static void kick(struct fetcher *fr)
 {
 	if (fr->kicked)
 		return;
-	fr->kicked = eventfd_write(fr->mail->eventfd, 1) == 0;
+	fr->kicked = eventfd_write(fr->wakeup.fd, 1) == 0;
 	assert(fr->kicked);
 }
 
@@ -805,167 +770,6 @@ static void resume_all(struct fetcher *fr)
 	} while (f);
 }
 
-/* --- look-ups --------------------------------------------------------------
- */
-
-static void release(struct mailbox *mail) /* holds the lock */
-{
-	bool last = --mail->refs == 0;
-
-	pthread_mutex_unlock(&mail->lock);
-	if (!last)
-		return;
-	close(mail->eventfd);
-	pthread_mutex_destroy(&mail->lock);
-	free(mail);
-}
-
-static void find(struct lookup *l)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-	struct addrinfo *all = NULL;
-	char port[8];
-
-	snprintf(port, sizeof(port), "%u", l->port);
-	if (getaddrinfo(l->host, port, &hints, &all) == 0)
-		for (struct addrinfo *a = all; a; a = a->ai_next)
-			if (l->n < ARRAY_LEN(l->found) &&
-			    a->ai_addrlen <= sizeof(l->found[0]))
-				memcpy(&l->found[l->n++], a->ai_addr,
-				       a->ai_addrlen);
-	if (all)
-		freeaddrinfo(all);
-	l->err = l->n ? 0 : -EHOSTUNREACH;
-}
-
-static void *look_up(void *arg)
-{
-	struct lookup *l = arg;
-	struct mailbox *mail = l->mail;
-
-	find(l);
-	pthread_mutex_lock(&mail->lock);
-	if (mail->closed) {
-		free(l);
-	} else {
-		l->next = mail->done;
-		mail->done = l;
-		eventfd_write(mail->eventfd, 1);
-	}
-	release(mail);
-	return NULL;
-}
-
-static int start_thread(struct lookup *l)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	sigset_t all, old;
-	int err;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	sigfillset(&all); /* signals are for the loop's thread */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&thread, &attr, look_up, l);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	return -err;
-}
-
-static void run_lookup(struct lookup *l)
-{
-	struct mailbox *mail = l->mail;
-
-	l->state = LOOKUP_RUNNING;
-	l->fr->n_running++;
-	pthread_mutex_lock(&mail->lock);
-	mail->refs++;
-	pthread_mutex_unlock(&mail->lock);
-	if (start_thread(l) == 0)
-		return;
-	pthread_mutex_lock(&mail->lock);
-	mail->refs--;
-	l->err = -EHOSTUNREACH;
-	l->next = mail->done;
-	mail->done = l;
-	pthread_mutex_unlock(&mail->lock);
-	kick(l->fr);
-}
-
-static void run_queued(struct fetcher *fr)
-{
-	while (fr->queue && fr->n_running < FETCH_LOOKUPS_MAX) {
-		struct lookup **oldest = &fr->queue;
-
-		while ((*oldest)->next)
-			oldest = &(*oldest)->next;
-
-		struct lookup *l = *oldest;
-		*oldest = NULL;
-		run_lookup(l);
-	}
-}
-
-static void collect(struct fetcher *fr)
-{
-	pthread_mutex_lock(&fr->mail->lock);
-	struct lookup *done = fr->mail->done;
-	fr->mail->done = NULL;
-	pthread_mutex_unlock(&fr->mail->lock);
-
-	while (done) {
-		struct lookup *l = done;
-
-		done = l->next;
-		fr->n_running--;
-		if (l->on_done)
-			l->on_done(l->owner, l->err, l->found, l->n);
-		free(l);
-	}
-	run_queued(fr);
-}
-
-struct lookup *
-fetch_resolve(struct fetcher *fr, struct span host, uint16_t port,
-              void (*on_done)(void *owner, int err,
-                              const struct sockaddr_storage *at, size_t n),
-              void *owner)
-{
-	struct lookup *l;
-
-	if (host.len == 0 || host.len > LOOKUP_HOST_MAX)
-		return NULL;
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		return NULL;
-	*l = (struct lookup){ .fr = fr,
-		              .mail = fr->mail,
-		              .port = port,
-		              .on_done = on_done,
-		              .owner = owner };
-	memcpy(l->host, host.at, host.len);
-	l->next = fr->queue;
-	fr->queue = l;
-	run_queued(fr);
-	return l;
-}
-
-void fetch_resolve_cancel(struct lookup *lookup)
-{
-	lookup->on_done = NULL;
-	if (lookup->state != LOOKUP_QUEUED)
-		return; /* freed when its thread is done */
-	for (struct lookup **l = &lookup->fr->queue; *l; l = &(*l)->next) {
-		if (*l == lookup) {
-			*l = lookup->next;
-			free(lookup);
-			return;
-		}
-	}
-}
-
 /* --- the fetcher -----------------------------------------------------------
  */
 
@@ -977,38 +781,23 @@ static void on_wakeup(struct source *src, uint32_t events)
 	(void)events;
 	eventfd_read(src->fd, &count);
 	fr->kicked = false;
-	collect(fr);
 	add_new(fr);
 	resume_all(fr);
 	act(fr, CURL_SOCKET_TIMEOUT, 0);
 }
 
-static struct mailbox *new_mailbox(void)
-{
-	struct mailbox *mail = calloc(1, sizeof(*mail));
-
-	if (!mail)
-		return NULL;
-	mail->refs = 1;
-	mail->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (mail->eventfd < 0) {
-		free(mail);
-		return NULL;
-	}
-	pthread_mutex_init(&mail->lock, NULL);
-	return mail;
-}
-
 static bool begin(struct fetcher *fr)
 {
-	fr->mail = new_mailbox();
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
 	fr->multi = curl_multi_init();
-	if (!fr->mail || !fr->multi)
+	if (fd < 0)
 		return false;
-	fr->wakeup = (struct source){ .fd = fr->mail->eventfd,
-		                      .on_ready = on_wakeup };
-	if (loop_add(fr->loop, &fr->wakeup, EPOLLIN) < 0) {
+	fr->wakeup = (struct source){ .fd = fd, .on_ready = on_wakeup };
+	fr->multi = curl_multi_init();
+	if (!fr->multi || loop_add(fr->loop, &fr->wakeup, EPOLLIN) < 0) {
 		fr->wakeup.fd = -1;
+		close(fd);
 		return false;
 	}
 	curl_multi_setopt(fr->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
@@ -1041,19 +830,6 @@ struct fetcher *fetcher_new(struct loop *loop)
 	return fr;
 }
 
-static void close_mailbox(struct mailbox *mail)
-{
-	pthread_mutex_lock(&mail->lock);
-	mail->closed = true;
-	while (mail->done) {
-		struct lookup *l = mail->done;
-
-		mail->done = l->next;
-		free(l);
-	}
-	release(mail);
-}
-
 size_t fetcher_running(const struct fetcher *fr)
 {
 	size_t n = 0;
@@ -1070,15 +846,13 @@ void fetcher_free(struct fetcher *fr)
 	assert(fr->depth == 0);
 	while (fr->all)
 		fetch_cancel(fr->all);
-	while (fr->queue)
-		fetch_resolve_cancel(fr->queue);
 	if (fr->multi)
 		curl_multi_cleanup(fr->multi);
 	loop_timer_stop(fr->loop, &fr->timer);
-	if (fr->wakeup.fd >= 0)
+	if (fr->wakeup.fd >= 0) {
 		loop_remove(fr->loop, &fr->wakeup);
-	if (fr->mail)
-		close_mailbox(fr->mail);
+		close(fr->wakeup.fd);
+	}
 	while (fr->spare) {
 		struct watch *w = fr->spare;
 

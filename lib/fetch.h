@@ -23,13 +23,11 @@
 #define FETCH_HEAD_MAX      65536 /* bytes of an answer's head */
 #define FETCH_IDLE_POOL_MAX 256   /* unused connections kept open */
 #define FETCH_POOL_AGE_S    55    /* of an unused connection, then closed */
-#define FETCH_ADDRESSES_MAX 8     /* of one request or host name */
-#define FETCH_LOOKUPS_MAX   8     /* host names being resolved at once */
+#define FETCH_ADDRESSES_MAX 8     /* of one request */
 #define FETCH_PAUSE         0     /* on_body: nothing now, ask me later */
 
 struct fetcher; /* connections and requests of one loop */
 struct fetch;   /* one request */
-struct lookup;  /* one host name being resolved */
 
 /* The head of an answer. Its spans live until on_end has returned. */
 struct fetch_head {
@@ -101,8 +99,7 @@ struct fetch_request {
 struct fetcher *fetcher_new(struct loop *loop);
 
 /*
- * Cancel what runs, close all connections. Not from a callback. Look-ups that
- * a thread is busy with finish on their own. NULL is fine.
+ * Cancel what runs, close all connections. Not from a callback. NULL is fine.
  */
 void fetcher_free(struct fetcher *fr);
 
@@ -138,21 +135,5 @@ void fetch_resume(struct fetch *f);
 
 /* End it without another callback. f is gone for the caller at once. */
 void fetch_cancel(struct fetch *f);
-
-/*
- * Find the addresses of a host name or an address literal, in a thread of its
- * own: only for processes that may have threads. on_done is called once, from
- * the loop, with 0 and at least one address, the port filled in, in the
- * system's order; or with -EHOSTUNREACH and none. The look-up is gone then.
- * Returns NULL when there is no memory or host is longer than 253 bytes.
- */
-struct lookup *
-fetch_resolve(struct fetcher *fr, struct span host, uint16_t port,
-              void (*on_done)(void *owner, int err,
-                              const struct sockaddr_storage *at, size_t n),
-              void *owner);
-
-/* on_done will not be called. */
-void fetch_resolve_cancel(struct lookup *lookup);
 
 #endif

@@ -9,6 +9,7 @@
 #include "lib/fetch.h"
 #include "lib/ip.h"
 #include "lib/log.h"
+#include "lib/lookup.h"
 #include "lib/loop.h"
 #include "proxy/catalog.h"
 #include "proxy/discover.h"
@@ -41,6 +42,7 @@ struct keeper {
 	struct board *board;
 	struct loop *loop;
 	struct fetcher *fetcher;
+	struct lookups *lookups;
 	struct source control;
 	struct snapshot *config;    /* what the master sent last; or NULL */
 	struct snapshot *published; /* what we sent last; or NULL */
@@ -483,7 +485,7 @@ static void set_addresses(struct charge *c, const struct sockaddr_storage *at,
 {
 	struct origin *o = &c->known->origin;
 
-	static_assert(FETCH_ADDRESSES_MAX == ADDRESSES_MAX,
+	static_assert(LOOKUP_ADDRESSES_MAX == ADDRESSES_MAX,
 	              "what is looked up fits the snapshot");
 	if (!same_addresses(o, at, n)) {
 		memset(o->addresses, 0, sizeof(o->addresses));
@@ -555,7 +557,7 @@ static void resolve(struct timer *t)
 		set_addresses(c, &at, 1);
 		return;
 	}
-	c->lookup = fetch_resolve(c->k->fetcher, host, port, on_resolved, c);
+	c->lookup = lookup_start(c->k->lookups, host, port, on_resolved, c);
 	if (!c->lookup)
 		loop_timer(c->k->loop, &c->resolve, KEEPER_RETRY_MS, resolve);
 }
@@ -598,7 +600,7 @@ static void end_charge(struct charge *c)
 	loop_timer_stop(loop, &c->probe);
 	loop_timer_stop(loop, &c->resolve);
 	if (c->lookup)
-		fetch_resolve_cancel(c->lookup);
+		lookup_cancel(c->lookup);
 	c->lookup = NULL;
 	if (c->d && discover_is_reading(c->d))
 		c->k->n_readings--;
@@ -843,7 +845,8 @@ static int keep(struct keeper *k)
 	if (!k->loop)
 		return -ENOMEM;
 	k->fetcher = fetcher_new(k->loop);
-	if (!k->fetcher)
+	k->lookups = lookups_new(k->loop);
+	if (!k->fetcher || !k->lookups)
 		return -ENOMEM;
 
 	int err = loop_add(k->loop, &k->control, EPOLLIN);
@@ -875,6 +878,7 @@ int keeper_main(struct board *board, int control)
 		free_charge(c);
 	}
 	fetcher_free(k.fetcher);
+	lookups_free(k.lookups);
 	if (k.loop) {
 		loop_timer_stop(k.loop, &k.publish);
 		loop_timer_stop(k.loop, &k.beat);
