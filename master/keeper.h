@@ -19,15 +19,8 @@
 #include "lib/base.h"
 #include "shm/board.h"
 
-#define KEEPER_READINGS_MAX 16   /* backends read at the same time */
-#define KEEPER_DEBOUNCE_MS  200  /* from an announcement to reading */
-#define KEEPER_REREAD_MS    1000 /* from a reading to the next on demand */
-#define KEEPER_PUBLISH_MS   100  /* from one catalogue to the next */
-#define KEEPER_RETRY_MS                                                 \
-	1000                  /* until a failed reading is tried again; \
-	                         doubled each time up to the interval */
-#define KEEPER_CLOSE_MS  1000 /* for sessions to be ended at the end */
-#define KEEPER_UNHEALTHY 3    /* failures in a row */
+#define KEEPER_PUBLISH_MS 100  /* from one catalogue to the next */
+#define KEEPER_CLOSE_MS   1000 /* for sessions to be ended at the end */
 
 /*
  * Keep until told to drain, or until the master is gone: its end of control,

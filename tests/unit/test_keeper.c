@@ -15,6 +15,7 @@
 #include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "master/charge.h"
 #include "proxy/catalog.h"
 #include "shm/control.h"
 #include "shm/segment.h"
@@ -358,7 +359,7 @@ Test(keeper, health_and_what_is_known)
 	backend.status = 503;
 	cr_expect(wait_for(&row->health, HEALTH_DEGRADED));
 	cr_expect(wait_for(&row->health, HEALTH_UNHEALTHY));
-	cr_expect_geq(row->failures_in_row, KEEPER_UNHEALTHY);
+	cr_expect_geq(row->failures_in_row, CHARGE_UNHEALTHY);
 	cr_expect(strstr(row->error, "HTTP 503"));
 	cr_expect_not(next_catalog(200));
 	row->open_until_ms = UINT64_MAX;
