@@ -120,6 +120,12 @@ static void linger(struct conn *c)
 
 /* ---- out ---- */
 
+/* So much waits for the client that no more is answered for now. */
+static bool congested(const struct conn *c)
+{
+	return c->out.len > FULL_BYTES;
+}
+
 static void interest(struct conn *c)
 {
 	uint32_t events = EPOLLRDHUP;
@@ -128,7 +134,8 @@ static void interest(struct conn *c)
 		return;
 	if (c->gone)
 		events = 0;
-	else if (c->in.len < PIPELINE_MAX || c->state != CONN_BUSY)
+	else if (c->in.len < PIPELINE_MAX ||
+	         (c->state != CONN_BUSY && !congested(c)))
 		events |= EPOLLIN;
 	if (c->out.len || c->wants_write)
 		events |= EPOLLOUT;
@@ -335,6 +342,10 @@ static void flush(struct conn *c)
 		c->req->reply.full = false;
 		request_drained(c->req);
 	}
+	/* What was sent ahead has waited for this. */
+	if (!c->req && !c->close && c->state == CONN_IDLE && c->in.len &&
+	    c->out.len < DRAINED)
+		process(c, buf_span(&c->in));
 }
 
 /* ---- in ---- */
@@ -591,7 +602,7 @@ static void process(struct conn *c, struct span in)
 			return;
 		}
 	}
-	while (more && in.len && may_begin(c))
+	while (more && in.len && may_begin(c) && !congested(c))
 		more = next_request(c, &in);
 	c->processing = false;
 	if (c->state == CONN_CLOSED)
