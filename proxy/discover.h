@@ -24,8 +24,6 @@
 #define DISCOVER_PAGES_MAX      1000       /* of one list */
 #define DISCOVER_BYTES_MAX      (16 << 20) /* of all answers of one reading */
 #define DISCOVER_ITEMS_MAX      20000      /* of all lists of one reading */
-#define DISCOVER_SESSION_MAX    1024       /* bytes of a session identifier */
-#define DISCOVER_EVENT_MAX      (1 << 20)  /* bytes of an announcement */
 #define DISCOVER_TTL_MIN_MS     1000       /* a shorter ttlMs counts as this */
 #define DISCOVER_BACKOFF_MIN_MS 1000  /* until a lost stream is asked for */
 #define DISCOVER_BACKOFF_MAX_MS 60000 /* again; doubled each time */
