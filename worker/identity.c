@@ -262,10 +262,14 @@ static enum identity_result check_jwt(struct identity *id,
 	}
 	if (!may_verify(id, snap, now_ms))
 		return IDENTITY_BUSY;
-	count_own(&me->tokens_verified, 1);
 
 	enum jwt_result result =
 		jwt_check(&id->rules, token, now_s, &id->claims);
+	/* Only a signature costs: nonsense must not use up what others need. */
+	if (result == JWT_OK || result == JWT_BAD_SIGNATURE)
+		count_own(&me->tokens_verified, 1);
+	else
+		id->verified--;
 	if (result != JWT_OK) {
 		*why = jwt_reason(result);
 		return IDENTITY_INVALID;
