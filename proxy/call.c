@@ -630,14 +630,14 @@ void call_send(struct call *c)
 	if (c->server == VIEW_LEGACY) {
 		c->wait.done = on_session;
 		if (!session_want(c->proxy->sessions, c->snap, c->backend,
-		                  &c->wait))
+		                  c->abilities, &c->wait))
 			return;
-		c->session =
-			session_number(c->proxy->sessions, c->snap, c->backend);
+		c->session = session_number(c->proxy->sessions, c->snap,
+		                            c->backend, c->abilities);
 		/* A retry drops the fields of the session before. */
 		c->fields.len = c->own_fields;
 		session_fields(c->proxy->sessions, c->snap, c->backend,
-		               &c->fields);
+		               c->abilities, &c->fields);
 	}
 	if (buf_err(&c->body) < 0 || buf_err(&c->fields) < 0) {
 		relay_fail(c, OUTCOME_ERROR, "the request is too large");
@@ -668,6 +668,10 @@ void call_start(struct call *c, const struct message *msg,
 	c->backend = route->backend;
 	c->client = msg->era;
 	c->server = route->server;
+	/* Only in the legacy era can a backend ask, and on a stream. */
+	if (c->client != VIEW_LEGACY || c->server != VIEW_LEGACY ||
+	    !c->reply->accepts_events)
+		c->abilities = 0;
 	c->id = ++c->proxy->next_id;
 	c->retried = false;
 	c->attempt++;
@@ -724,8 +728,7 @@ void call_cancel(struct call *c)
 		                 "\"requestId\":%llu}}",
 		                 (unsigned long long)c->id);
 
-		session_post(c->proxy->sessions, c->snap, c->backend, true,
-		             span_of(text, (size_t)n));
+		relay_post(c, span_of(text, (size_t)n));
 	}
 	exchange_cancel(&c->x);
 }

@@ -56,6 +56,12 @@ struct call {
 	uint64_t session;
 	int log_level; /* least one to pass on; -1: none */
 	uint8_t form;
+	/*
+	 * What the client can be asked, and who it is: set by the worker
+	 * before call_start(). asker lives as long as the request.
+	 */
+	uint32_t abilities;
+	struct span asker;
 	bool running, retried, error_status, has_token, declares_input;
 	bool result_open; /* streaming: the result's bytes are passing */
 	int status;

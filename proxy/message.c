@@ -40,6 +40,7 @@ enum want {
 	ARGUMENTS,
 	NOTIFICATIONS,
 	PROTOCOL_VERSION,
+	CAPABILITIES,
 	META_OBJECT,
 	META_VERSION,
 	META_CAPABILITIES,
@@ -63,6 +64,7 @@ static const struct scan_want wanted[WANTS] = {
 	[ARGUMENTS] = { KEY("arguments"), PARAMS },
 	[NOTIFICATIONS] = { KEY("notifications"), PARAMS },
 	[PROTOCOL_VERSION] = { KEY("protocolVersion"), PARAMS },
+	[CAPABILITIES] = { KEY("capabilities"), PARAMS },
 	[META_OBJECT] = { KEY("_meta"), PARAMS },
 	[META_VERSION] = { KEY(META "protocolVersion"), META_OBJECT },
 	[META_CAPABILITIES] = { KEY(META "clientCapabilities"), META_OBJECT },
@@ -344,6 +346,7 @@ static void locate(const struct span *found, struct message *msg)
 	msg->arguments = found[ARGUMENTS];
 	msg->notifications = found[NOTIFICATIONS];
 	msg->protocol_version = found[PROTOCOL_VERSION];
+	msg->client_capabilities = found[CAPABILITIES];
 	msg->progress_token = found[META_TOKEN];
 	msg->capabilities = found[META_CAPABILITIES];
 	msg->log_level = found[META_LOG_LEVEL];
@@ -363,6 +366,9 @@ static bool read_kind(const struct span *found, bool modern,
 			return refuse(why, 400, RPC_INVALID_REQUEST,
 			              "A response cannot be posted here");
 		msg->kind = MESSAGE_RESPONSE;
+		msg->id = found[ID];
+		msg->result = found[RESULT];
+		msg->error = found[ERROR];
 		return true;
 	}
 	if (scan_type(found[METHOD_NAME]) != SCAN_STRING)
@@ -404,7 +410,7 @@ bool message_read(const struct h1_head *head, struct span body,
 	msg->era = claim || modern_header ? VIEW_MODERN : VIEW_LEGACY;
 	if (!read_kind(found, msg->era == VIEW_MODERN, msg, why))
 		return false;
-	why->has_id = msg->id.len > 0;
+	why->has_id = msg->id.len > 0 && msg->kind == MESSAGE_REQUEST;
 	if (msg->kind == MESSAGE_RESPONSE)
 		return check_legacy(head, msg, why);
 

@@ -99,6 +99,8 @@ struct message {
 	struct span progress_token;   /* raw; empty: none */
 	struct span capabilities;     /* modern: clientCapabilities, raw */
 	struct span log_level;        /* modern: logLevel, raw; or empty */
+	struct span client_capabilities; /* of initialize, raw */
+	struct span result, error;       /* of a response, raw */
 	struct span version; /* legacy: of the header, or "2025-03-26" */
 };
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proxy/deliver.h"
+#include "proxy/sealed.h"
 
 #define KEY(text)                      \
 	{                              \
@@ -95,6 +96,13 @@ static void on_notification(struct call *c, struct span text,
 		on_progress(c, text, found);
 		return;
 	}
+	if ((c->abilities & CLIENT_URL) &&
+	    scan_string_eq(found[RELAY_METHOD_NAME],
+	                   SPAN("notifications/elicitation/complete"))) {
+		parts_add(&p, text);
+		pass_event(c, &p);
+		return;
+	}
 	if (!scan_string_eq(found[RELAY_METHOD_NAME],
 	                    SPAN("notifications/message")))
 		return; /* not about this request */
@@ -105,23 +113,89 @@ static void on_notification(struct call *c, struct span text,
 	pass_event(c, &p);
 }
 
+void relay_post(struct call *c, struct span body)
+{
+	struct buf fields = { .max = 8192 };
+
+	if (c->server == VIEW_LEGACY)
+		session_fields(c->proxy->sessions, c->snap, c->backend,
+		               c->abilities, &fields);
+	if (buf_err(&fields) == 0)
+		session_post(c->proxy->sessions, c->snap, c->backend,
+		             buf_span(&fields), body);
+	buf_free(&fields);
+}
+
+/* Can this client be asked that? */
+static bool can_be_asked(const struct call *c, const struct span *found)
+{
+	struct span method = found[RELAY_METHOD_NAME];
+	struct span mode = scan_get(found[RELAY_PARAMS], SPAN("mode"));
+
+	if (scan_string_eq(method, SPAN("elicitation/create")))
+		return c->abilities &
+		       (scan_string_eq(mode, SPAN("url")) ? CLIENT_URL
+		                                          : CLIENT_FORM);
+	if (scan_string_eq(method, SPAN("sampling/createMessage")))
+		return c->abilities & CLIENT_SAMPLING;
+	return scan_string_eq(method, SPAN("roots/list")) &&
+	       (c->abilities & CLIENT_ROOTS);
+}
+
 /*
- * A legacy backend asks something of its client. We declared that we can do
- * nothing, so all there is to answer is ping.
+ * Pass a question on, under an id that any worker can read, so that whoever
+ * gets the answer knows where it belongs.
  */
-static void on_request(struct call *c, const struct span *found)
+static bool ask_client(struct call *c, struct span text,
+                       const struct span *found)
+{
+	struct buf fields = { .max = 8192 };
+	char id[SEALED_QUESTION_MAX + 2];
+	struct parts p = { .n = 0 };
+	struct span own = found[RELAY_ID];
+	struct sealed_question q = {
+		.slot = snapshot_backend(c->snap, c->backend)->slot,
+		.id = own,
+	};
+	size_t n;
+
+	session_fields(c->proxy->sessions, c->snap, c->backend, c->abilities,
+	               &fields);
+	q.session = buf_span(&fields);
+	n = buf_err(&fields) == 0
+	            ? sealed_question(c->snap, c->asker, &q, id + 1)
+	            : 0;
+	buf_free(&fields);
+	if (n == 0)
+		return false;
+	id[0] = '"';
+	id[n + 1] = '"';
+	parts_add(&p, span_of(text.at, (size_t)(own.at - text.at)));
+	parts_add(&p, span_of(id, n + 2));
+	parts_add(&p, span_from(text, (size_t)(own.at - text.at) + own.len));
+	pass_event(c, &p);
+	return true;
+}
+
+/*
+ * A backend asks something of its client: one that declared it can is asked;
+ * for the others we say what they would, and answer ping ourselves.
+ */
+static void on_request(struct call *c, struct span text,
+                       const struct span *found)
 {
 	struct buf answer = { .max = 1024 };
 	bool ping = scan_string_eq(found[RELAY_METHOD_NAME], SPAN("ping"));
 
+	if (can_be_asked(c, found) && ask_client(c, text, found))
+		return;
 	buf_puts(&answer, "{\"jsonrpc\":\"2.0\",\"id\":");
 	buf_add_span(&answer, found[RELAY_ID]);
 	buf_puts(&answer, ping ? ",\"result\":{}}"
 	                       : ",\"error\":{\"code\":-32601,\"message\":"
 	                         "\"The client does not have this feature\"}}");
 	if (buf_err(&answer) == 0 && c->server == VIEW_LEGACY)
-		session_post(c->proxy->sessions, c->snap, c->backend, true,
-		             buf_span(&answer));
+		relay_post(c, buf_span(&answer));
 	buf_free(&answer);
 }
 
@@ -140,7 +214,7 @@ static void on_object(struct call *c, struct span text,
 
 	if (found[RELAY_METHOD_NAME].at && !answer) {
 		if (found[RELAY_ID].at)
-			on_request(c, found);
+			on_request(c, text, found);
 		else
 			on_notification(c, text, found);
 		return;
@@ -206,7 +280,8 @@ static bool session_gone(struct call *c, const struct span *found)
 static void again(struct call *c)
 {
 	exchange_cancel(&c->x);
-	session_lost(c->proxy->sessions, c->snap, c->backend, c->session);
+	session_lost(c->proxy->sessions, c->snap, c->backend, c->abilities,
+	             c->session);
 	c->retried = true;
 	c->attempt++;
 	buf_reset(&c->in);

@@ -53,6 +53,9 @@ void relay_fail(struct call *c, enum outcome outcome, const char *fmt, ...)
 /* The same for a backend whose answer does not hold: what says how. */
 void relay_nonsense(struct call *c, const char *what);
 
+/* Post a message of our own to the call's backend, in the call's session. */
+void relay_post(struct call *c, struct span body);
+
 /* Send the composed request: at the start, and once more after a session was
  * lost. */
 void call_send(struct call *c);

@@ -6,6 +6,7 @@
 #include "lib/scan.h"
 #include "lib/sse.h"
 #include "lib/version.h"
+#include "proxy/sealed.h"
 
 #define ANSWER_MAX (1u << 20) /* bytes of an answer to initialize */
 
@@ -14,13 +15,16 @@ enum session_state { CLOSED, OPENING, OPEN };
 struct session {
 	struct exchange x;
 	struct sessions *all;
+	struct session *next;  /* with the same backend, other abilities */
 	struct snapshot *snap; /* held while opening */
 	uint32_t backend;      /* index in snap */
+	uint32_t abilities;
 	enum session_state state;
 	uint64_t number;
 	uint64_t identity; /* of the backend, to notice that it moved */
 	struct session_wait *waiting, **waiting_end;
 	struct sse sse;
+	struct buf hello; /* the initialize request */
 	struct buf in;
 	bool answered, introduced;
 	uint16_t id_len;
@@ -31,7 +35,7 @@ struct session {
 struct sessions {
 	struct upstream *up;
 	struct loop *loop;
-	struct session *of[BACKENDS_MAX]; /* by the board's slot */
+	struct session *of[BACKENDS_MAX]; /* lists, by the board's slot */
 };
 
 /* A posted message whose answer nobody waits for. */
@@ -61,15 +65,21 @@ static uint64_t identify(const struct snapshot *snap, uint32_t backend)
 }
 
 static struct session *get(const struct sessions *s,
-                           const struct snapshot *snap, uint32_t backend)
+                           const struct snapshot *snap, uint32_t backend,
+                           uint32_t abilities)
 {
-	return s->of[snapshot_backend(snap, backend)->slot];
+	struct session *n = s->of[snapshot_backend(snap, backend)->slot];
+
+	while (n && n->abilities != abilities)
+		n = n->next;
+	return n;
 }
 
 static void reset(struct session *n)
 {
 	sse_fini(&n->sse);
 	buf_free(&n->in);
+	buf_free(&n->hello);
 	snapshot_unref(n->snap);
 	n->snap = NULL;
 }
@@ -204,11 +214,49 @@ static void introduce(struct session *n)
 	n->introduced = true;
 	buf_free(&n->in);
 	n->in.max = ANSWER_MAX;
-	session_fields(n->all, n->snap, n->backend, &n->in);
+	session_fields(n->all, n->snap, n->backend, n->abilities, &n->in);
 	post(n,
 	     SPAN("{\"jsonrpc\":\"2.0\","
 	          "\"method\":\"notifications/initialized\"}"),
 	     buf_span(&n->in));
+}
+
+/* What the session's clients can do, as they declare it (MCP 2025-11-25). */
+static void hello(struct session *n)
+{
+	static const struct {
+		uint32_t mask, value;
+		const char *text;
+	} rows[] = {
+		{ CLIENT_FORM | CLIENT_URL, CLIENT_FORM, "\"elicitation\":{}" },
+		{ CLIENT_FORM | CLIENT_URL, CLIENT_URL,
+		  "\"elicitation\":{\"url\":{}}" },
+		{ CLIENT_FORM | CLIENT_URL, CLIENT_FORM | CLIENT_URL,
+		  "\"elicitation\":{\"form\":{},\"url\":{}}" },
+		{ CLIENT_SAMPLING | CLIENT_TOOLS, CLIENT_SAMPLING,
+		  "\"sampling\":{}" },
+		{ CLIENT_SAMPLING | CLIENT_TOOLS,
+		  CLIENT_SAMPLING | CLIENT_TOOLS,
+		  "\"sampling\":{\"tools\":{}}" },
+		{ CLIENT_ROOTS, CLIENT_ROOTS, "\"roots\":{}" },
+	};
+	bool first = true;
+
+	n->hello.max = ANSWER_MAX;
+	buf_reset(&n->hello);
+	buf_puts(&n->hello,
+	         "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\","
+	         "\"params\":{\"protocolVersion\":\"2025-11-25\","
+	         "\"capabilities\":{");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if ((n->abilities & rows[i].mask) != rows[i].value)
+			continue;
+		buf_puts(&n->hello, first ? "" : ",");
+		buf_puts(&n->hello, rows[i].text);
+		first = false;
+	}
+	buf_puts(&n->hello, "},\"clientInfo\":{\"name\":\"oci-mcp-gateway\","
+	                    "\"version\":\"" VERSION "\"}}}");
 }
 
 static void open_session(struct session *n, struct snapshot *snap,
@@ -225,12 +273,8 @@ static void open_session(struct session *n, struct snapshot *snap,
 	n->version[0] = '\0';
 	n->sse = (struct sse){ .data = { .max = ANSWER_MAX } };
 	n->in = (struct buf){ .max = ANSWER_MAX };
-	post(n,
-	     SPAN("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\","
-	          "\"params\":{\"protocolVersion\":\"2025-11-25\","
-	          "\"capabilities\":{},\"clientInfo\":{\"name\":"
-	          "\"oci-mcp-gateway\",\"version\":\"" VERSION "\"}}}"),
-	     span_of("", 0));
+	hello(n);
+	post(n, buf_span(&n->hello), span_of("", 0));
 }
 
 static struct session *make(struct sessions *s)
@@ -245,15 +289,19 @@ static struct session *make(struct sessions *s)
 }
 
 bool session_want(struct sessions *s, struct snapshot *snap, uint32_t backend,
-                  struct session_wait *w)
+                  uint32_t abilities, struct session_wait *w)
 {
 	uint32_t slot = snapshot_backend(snap, backend)->slot;
-	struct session *n = s->of[slot];
+	struct session *n = get(s, snap, backend, abilities);
 
-	if (!n)
-		n = s->of[slot] = make(s);
-	if (!n)
-		abort(); /* no memory for one small structure */
+	if (!n) {
+		n = make(s);
+		if (!n)
+			abort(); /* no memory for one small structure */
+		n->abilities = abilities;
+		n->next = s->of[slot];
+		s->of[slot] = n;
+	}
 	if (n->state == OPEN && n->identity == identify(snap, backend))
 		return true;
 
@@ -269,26 +317,26 @@ bool session_want(struct sessions *s, struct snapshot *snap, uint32_t backend,
 }
 
 void session_lost(struct sessions *s, const struct snapshot *snap,
-                  uint32_t backend, uint64_t number)
+                  uint32_t backend, uint32_t abilities, uint64_t number)
 {
-	struct session *n = get(s, snap, backend);
+	struct session *n = get(s, snap, backend, abilities);
 
 	if (n && n->state == OPEN && n->number == number)
 		n->state = CLOSED;
 }
 
 uint64_t session_number(const struct sessions *s, const struct snapshot *snap,
-                        uint32_t backend)
+                        uint32_t backend, uint32_t abilities)
 {
-	const struct session *n = get(s, snap, backend);
+	const struct session *n = get(s, snap, backend, abilities);
 
 	return n ? n->number : 0;
 }
 
 void session_fields(const struct sessions *s, const struct snapshot *snap,
-                    uint32_t backend, struct buf *out)
+                    uint32_t backend, uint32_t abilities, struct buf *out)
 {
-	const struct session *n = get(s, snap, backend);
+	const struct session *n = get(s, snap, backend, abilities);
 
 	if (!n)
 		return;
@@ -316,8 +364,9 @@ void sessions_adopt(struct sessions *s, const struct snapshot *snap)
 	for (uint32_t i = 0; i < snap->head->backends.len; i++)
 		there[snapshot_backend(snap, i)->slot] = true;
 	for (size_t i = 0; i < BACKENDS_MAX; i++)
-		if (s->of[i] && !there[i] && s->of[i]->state == OPEN)
-			s->of[i]->state = CLOSED;
+		for (struct session *n = s->of[i]; n && !there[i]; n = n->next)
+			if (n->state == OPEN)
+				n->state = CLOSED;
 }
 
 void sessions_free(struct sessions *s)
@@ -325,10 +374,13 @@ void sessions_free(struct sessions *s)
 	if (!s)
 		return;
 	for (size_t i = 0; i < BACKENDS_MAX; i++) {
-		if (!s->of[i])
-			continue;
-		forget(s->of[i]);
-		free(s->of[i]);
+		while (s->of[i]) {
+			struct session *n = s->of[i];
+
+			s->of[i] = n->next;
+			forget(n);
+			free(n);
+		}
 	}
 	free(s);
 }
@@ -367,7 +419,7 @@ static const struct exchange_ops post_ops = {
 };
 
 void session_post(struct sessions *s, struct snapshot *snap, uint32_t backend,
-                  bool legacy, struct span body)
+                  struct span fields, struct span body)
 {
 	struct post *p = calloc(1, sizeof(*p));
 
@@ -376,8 +428,7 @@ void session_post(struct sessions *s, struct snapshot *snap, uint32_t backend,
 	p->body.max = ANSWER_MAX;
 	p->fields.max = ANSWER_MAX;
 	buf_add_span(&p->body, body);
-	if (legacy)
-		session_fields(s, snap, backend, &p->fields);
+	buf_add_span(&p->fields, fields);
 	if (buf_err(&p->body) < 0 || buf_err(&p->fields) < 0) {
 		buf_free(&p->body);
 		buf_free(&p->fields);

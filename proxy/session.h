@@ -2,9 +2,11 @@
  * session - this worker's legacy sessions with backends, and small messages.
  *
  * A legacy backend wants an initialize handshake before anything else. Each
- * worker holds one session per backend, with no client capabilities, shared by
- * all its callers; request ids are unique in it. It is opened by the first
- * call that needs it and opened again when the backend forgot it.
+ * worker holds one session per backend and set of client capabilities, shared
+ * by all its callers with these; request ids are unique in it. It is opened by
+ * the first call that needs it and opened again when the backend forgot it.
+ *
+ * abilities are CLIENT_* of proxy/sealed.h: what clients of the session can do.
  */
 #ifndef PROXY_SESSION_H
 #define PROXY_SESSION_H
@@ -36,7 +38,7 @@ void sessions_adopt(struct sessions *s, const struct snapshot *snap);
  * called later, from the loop. snap is referenced while that lasts.
  */
 bool session_want(struct sessions *s, struct snapshot *snap, uint32_t backend,
-                  struct session_wait *w);
+                  uint32_t abilities, struct session_wait *w);
 
 /* w->done is not called any more. */
 void session_forgo(struct session_wait *w);
@@ -46,22 +48,22 @@ void session_forgo(struct session_wait *w);
  * newer one stays.
  */
 void session_lost(struct sessions *s, const struct snapshot *snap,
-                  uint32_t backend, uint64_t number);
+                  uint32_t backend, uint32_t abilities, uint64_t number);
 
 /* Which session is open; grows with each. */
 uint64_t session_number(const struct sessions *s, const struct snapshot *snap,
-                        uint32_t backend);
+                        uint32_t backend, uint32_t abilities);
 
 /* Append the header lines of the open session: its id and its version. */
 struct buf;
 void session_fields(const struct sessions *s, const struct snapshot *snap,
-                    uint32_t backend, struct buf *out);
+                    uint32_t backend, uint32_t abilities, struct buf *out);
 
 /*
- * Post a notification or a response, and forget about it. body is copied.
- * legacy: with the session's header lines.
+ * Post a notification or a response, and forget about it. fields are header
+ * lines, e.g. those of session_fields(). Both are copied.
  */
 void session_post(struct sessions *s, struct snapshot *snap, uint32_t backend,
-                  bool legacy, struct span body);
+                  struct span fields, struct span body);
 
 #endif

@@ -97,6 +97,11 @@ static void put_common(struct head *h, struct request *r, int status)
 	put(h, SPAN("X-Request-Id: "));
 	put(h, span_of(r->request_id, r->request_id_len));
 	put(h, SPAN("\r\n"));
+	if (r->session_len) {
+		put(h, SPAN("Mcp-Session-Id: "));
+		put(h, span_of(r->session, r->session_len));
+		put(h, SPAN("\r\n"));
+	}
 	put_cors(h, r);
 	if (r->conn->close)
 		put(h, SPAN("Connection: close\r\n"));

@@ -32,6 +32,15 @@ static inline struct span principal_subject(const struct principal *p)
 	                               p->who.subject_len);
 }
 
+/* Who it is, for what only this caller may use. */
+static inline struct span principal_whole(const struct principal *p)
+{
+	return p->everything
+	               ? SPAN("anonymous")
+	               : span_of(p->who.text, (size_t)p->who.client_id_len +
+	                                              p->who.subject_len);
+}
+
 enum identity_result {
 	IDENTITY_OK,
 	IDENTITY_MISSING, /* no token */

@@ -106,6 +106,19 @@ static void add_instructions(struct request *r, struct buf *b)
 	buf_add_json(b, text);
 }
 
+/*
+ * A legacy client that may be asked something says what in initialize, and
+ * brings it back, sealed, with every request.
+ */
+static void hand_out_session(struct request *r, const struct message *m)
+{
+	if (r->snap->settings->stateless)
+		return;
+	r->session_len = sealed_session(
+		r->snap, principal_whole(&r->principal),
+		sealed_abilities(m->client_capabilities), r->session);
+}
+
 static void initialize(struct request *r, const struct message *m)
 {
 	const struct view *view = snapshot_view(r->snap, VIEW_LEGACY);
@@ -127,6 +140,7 @@ static void initialize(struct request *r, const struct message *m)
 	buf_putc(b, '}');
 	add_instructions(r, b);
 	buf_puts(b, "}}");
+	hand_out_session(r, m);
 	send_result(r);
 }
 

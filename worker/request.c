@@ -99,6 +99,8 @@ static struct request *begin(struct conn *c, const struct h1_request *head)
 	r->endpoint = false;
 	r->allow_origin = false;
 	r->listens = 0;
+	r->session_len = 0;
+	r->call.abilities = 0;
 	r->verb = H1_OTHER;
 	r->principal.everything = true;
 	r->path[0] = '\0';
@@ -200,6 +202,24 @@ void request_refuse(struct conn *c, int status, const char *text)
 
 /* ---- methods that a backend answers ---- */
 
+/*
+ * What this client said that it can do, when it opened its session. An id that
+ * does not open (of before a restart, of another caller) says nothing: the
+ * request is served all the same, as one without a session.
+ */
+static void read_session(struct request *r, const struct h1_request *head,
+                         const struct message *m)
+{
+	r->call.abilities = 0;
+	if (m->era != VIEW_LEGACY || r->snap->settings->stateless ||
+	    head->head.seen[H1_MCP_SESSION_ID] != 1)
+		return;
+	if (!sealed_session_open(r->snap, r->call.asker,
+	                         h1_value(&head->head, H1_MCP_SESSION_ID),
+	                         &r->call.abilities))
+		r->call.abilities = 0;
+}
+
 static void forward(struct request *r, const struct h1_request *head,
                     const struct message *m)
 {
@@ -230,6 +250,8 @@ static void forward(struct request *r, const struct h1_request *head,
 		return;
 	}
 	r->call.proxy = &w->proxy;
+	r->call.asker = principal_whole(&r->principal);
+	read_session(r, head, m);
 	r->call.reply = &r->reply;
 	r->call.snap = r->snap;
 	call_start(&r->call, m, &head->head, &route);
@@ -268,6 +290,47 @@ static void dispatch(struct request *r, const struct h1_request *head,
 		forward(r, head, m);
 		return;
 	}
+}
+
+/* A backend's index in this snapshot by its slot; the number of them: none. */
+static uint32_t find_slot(const struct snapshot *snap, uint32_t slot)
+{
+	uint32_t i = 0;
+
+	while (i < snap->head->backends.len &&
+	       snapshot_backend(snap, i)->slot != slot)
+		i++;
+	return i;
+}
+
+/*
+ * A legacy client's answer to a backend's question. Its id says where it
+ * belongs; one that does not open answers nothing, and goes nowhere.
+ */
+static void pass_answer(struct request *r, const struct message *m)
+{
+	struct sealed_question q;
+	struct buf body = {
+		.max = (size_t)r->snap->settings->limits_body_bytes +
+		       SEALED_QUESTION_MAX
+	};
+	uint32_t backend;
+
+	if (!sealed_question_open(r->snap, principal_whole(&r->principal),
+	                          m->id, &q))
+		return;
+	backend = find_slot(r->snap, q.slot);
+	if (backend == r->snap->head->backends.len)
+		return;
+	buf_puts(&body, "{\"jsonrpc\":\"2.0\",\"id\":");
+	buf_add_span(&body, q.id);
+	buf_puts(&body, m->error.at ? ",\"error\":" : ",\"result\":");
+	buf_add_span(&body, m->error.at ? m->error : m->result);
+	buf_putc(&body, '}');
+	if (buf_err(&body) == 0)
+		session_post(r->conn->w->proxy.sessions, r->snap, backend,
+		             q.session, buf_span(&body));
+	buf_free(&body);
 }
 
 /* ---- the endpoint ---- */
@@ -417,7 +480,9 @@ void request_serve(struct conn *c, const struct h1_request *head,
 		dispatch(r, head, &m);
 		return;
 	}
-	/* Notifications and answers to nobody: taken, nothing to say. */
+	/* Notifications and answers: taken, nothing to say. */
+	if (m.kind == MESSAGE_RESPONSE)
+		pass_answer(r, &m);
 	r->reply.outcome = OUTCOME_SUCCESS;
 	answer_send(r, 202, NULL, span_of("", 0), NULL, 0);
 }

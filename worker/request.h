@@ -8,6 +8,7 @@
 #define WORKER_REQUEST_H
 
 #include "proxy/call.h"
+#include "proxy/sealed.h"
 #include "worker/conn.h"
 #include "worker/identity.h"
 
@@ -39,6 +40,8 @@ struct request {
 	uint8_t listens;  /* subscriptions/listen: LISTENS_* */
 	enum h1_method verb;
 	struct ip client;
+	size_t session_len; /* of a session id that the answer hands out */
+	char session[SEALED_SESSION_MAX];
 	size_t request_id_len;
 	char request_id[REQUEST_ID_MAX + 1];
 	char origin[256];

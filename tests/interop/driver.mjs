@@ -13,16 +13,9 @@ import { clients } from "./clients.mjs";
 import { requiredScenarios, runTool, summary, verdict } from "./conformance.mjs";
 import { bounded, freePort, Process } from "./processes.mjs";
 
-// Scenarios with requests from the server to a handshake-era client: reported
-// but not required through the gateway.
-const SERVER_REQUESTS = [
-	"tools-call-sampling",
-	"tools-call-elicitation",
-	"elicitation-sep1034-defaults",
-	"elicitation-sep1330-enums",
-];
-// Scenarios that no revision requires: reported only.
+// Scenarios that no revision requires, and that must hold all the same.
 const HEADERS = ["http-header-validation", "http-custom-header-server-validation"];
+// Reported only: resuming a stream is not offered.
 const PENDING = ["server-sse-polling"];
 // As the published lists stand; a shorter list would mean we misread them.
 const REQUIRED_COUNT = { "2025-11-25": 30, "2026-07-28": 37 };
@@ -163,7 +156,7 @@ async function withServers(starters, use) {
 
 function reportScenarios(group, required, ran) {
 	for (const scenario of required) {
-		const wrong = verdict(ran.results.get(scenario), scenario);
+		const wrong = verdict(ran.results.get(scenario));
 		if (wrong)
 			report.fail(`${group} ${scenario}`, wrong);
 		else
@@ -171,22 +164,19 @@ function reportScenarios(group, required, ran) {
 	}
 	for (const [scenario, results] of ran.results)
 		if (!required.includes(scenario))
-			report.note(`${group} ${scenario}`, verdict(results, scenario) ?? summary(results));
+			report.note(`${group} ${scenario}`, verdict(results) ?? summary(results));
 	if (ran.results.size === 0)
 		report.fail(`${group} run`, `ended with ${ran.code}\n${ran.output.slice(-2000)}`);
 }
-
-const expected = (scenarios, excused) =>
-	scenarios.filter((scenario) => options.direct || !excused.includes(scenario));
 
 // Runs a revision's list. With `only` given just those must pass.
 const revisionRun = (revision, only) => async ({ url }, group) => {
 	const listed = requiredScenarios(revision);
 	assert.equal(listed.length, REQUIRED_COUNT[revision], "length of the required list");
-	const required = only ?? expected(listed, SERVER_REQUESTS);
+	const required = only ?? listed;
 	const ran = await runTool("latest", url, ["--requirements", revision], tmp);
 	reportScenarios(group, required, ran);
-	const scored = listed.every((scenario) => verdict(ran.results.get(scenario), scenario) === undefined);
+	const scored = listed.every((scenario) => verdict(ran.results.get(scenario)) === undefined);
 	if (!only && scored !== (ran.code === 0))
 		report.fail(`${group} exit code`, `${ran.code}, but the results say otherwise`);
 };
@@ -195,13 +185,13 @@ async function headerRun({ url }, group) {
 	for (const scenario of HEADERS) {
 		const ran = await runTool("latest", url,
 			["--scenario", scenario, "--spec-version", "2026-07-28"], tmp);
-		reportScenarios(group, options.direct ? [scenario] : [], ran);
+		reportScenarios(group, [scenario], ran);
 	}
 }
 
 async function stableRun({ url }, group) {
 	const ran = await runTool("stable", url, ["--suite", "all"], tmp);
-	const required = expected([...ran.results.keys()], SERVER_REQUESTS)
+	const required = [...ran.results.keys()]
 		.filter((scenario) => !PENDING.includes(scenario));
 	reportScenarios(group, required, ran);
 	if (ran.results.size < STABLE_COUNT)
@@ -227,12 +217,11 @@ async function tryClient(kind, group, url, token) {
 		if (check.interactive && !client.interactive)
 			continue;
 		const name = `${group} ${check.name}`;
-		const optional = check.asksClient && client.version !== "2026-07-28";
 		try {
 			await bounded(CHECK_MS, "not done", check.run(client));
 			report.pass(name);
 		} catch (error) {
-			(optional ? report.note : report.fail)(name, error.message);
+			report.fail(name, error.message);
 		}
 	}
 	await bounded(CHECK_MS, "not closed", client.close()).catch((error) =>
