@@ -63,7 +63,7 @@ static void add_rules(struct builder *b)
 	struct scope_rule rows[RULES] = { 0 };
 
 	for (size_t i = 0; i < n_rules; i++) {
-		char pattern[64];
+		char pattern[512];
 
 		snprintf(pattern, sizeof(pattern), "%s*%s", rules[i].prefix,
 		         rules[i].suffix);
