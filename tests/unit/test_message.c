@@ -94,11 +94,11 @@ static const struct {
 	{ "", "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}",
 	  MESSAGE_NOTIFICATION, VIEW_LEGACY, -1, "" },
 	{ "", "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}", MESSAGE_RESPONSE,
-	  VIEW_LEGACY, -1, "" },
+	  VIEW_LEGACY, -1, "7" },
 	{ "",
 	  "{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"error\":{\"code\":-1,"
 	  "\"message\":\"\"}}",
-	  MESSAGE_RESPONSE, VIEW_LEGACY, -1, "" },
+	  MESSAGE_RESPONSE, VIEW_LEGACY, -1, "\"a\"" },
 	/* ids: kept as they were written */
 	{ "", "{\"jsonrpc\":\"2.0\",\"id\":\"\",\"method\":\"ping\"}",
 	  MESSAGE_REQUEST, VIEW_LEGACY, METHOD_PING, "\"\"" },
