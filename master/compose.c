@@ -10,7 +10,8 @@
 #include "lib/tls.h"
 #include "proxy/catalog.h"
 
-#define FIELDS_MAX 65536 /* bytes of the header lines of one backend */
+#define FIELDS_MAX      65536 /* bytes of the header lines of one backend */
+#define SESSION_KEY_MIN 32    /* characters */
 
 struct work {
 	const struct compose *with;
@@ -479,6 +480,17 @@ static int add_lists(struct work *w, struct header *head)
 	return err;
 }
 
+/* A key that can be guessed lets anybody make session ids. */
+static int check_session_key(struct work *w)
+{
+	const char *key = w->config->session_key;
+
+	if (key && strlen(key) < SESSION_KEY_MIN)
+		return refuse(w, "session_key: needs at least %d characters",
+		              SESSION_KEY_MIN);
+	return 0;
+}
+
 static int add_config(struct work *w)
 {
 	const struct config *c = w->config;
@@ -487,6 +499,8 @@ static int add_config(struct work *w)
 
 	if (err == 0)
 		err = check_tls(w);
+	if (err == 0)
+		err = check_session_key(w);
 	if (err < 0)
 		return err;
 	builder_init(&w->out);
@@ -496,6 +510,11 @@ static int add_config(struct work *w)
 	head.config_generation = w->with->generation;
 	head.catalog_serial = w->with->catalog_serial;
 	memcpy(head.cache_key, w->with->cache_key, sizeof(head.cache_key));
+	if (c->session_key)
+		crypto_sha256(span_str(c->session_key), head.session_key);
+	else
+		memcpy(head.session_key, w->with->session_key,
+		       sizeof(head.session_key));
 	head.settings =
 		builder_array(&w->out, &c->settings, 1, sizeof(c->settings));
 	head.name = text(w, c->name);

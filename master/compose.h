@@ -21,8 +21,9 @@ struct compose {
 	struct board *board;     /* backends get their slots on it */
 	uint64_t generation;     /* 1 for the first load */
 	uint64_t catalog_serial; /* of the catalogue that this one replaces */
-	uint8_t cache_key[CRYPTO_KEY_LEN]; /* the same over reloads, so that
-	                                      cached tokens keep their hash */
+	uint8_t session_key[CRYPTO_KEY_LEN]; /* when none is configured */
+	uint8_t cache_key[CRYPTO_KEY_LEN];   /* the same over reloads, so that
+	                                        cached tokens keep their hash */
 };
 
 /*

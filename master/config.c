@@ -268,8 +268,7 @@ static void read_tls(struct config_reader *r)
 	    !read_pem(r, "tls.key", key, true))
 		return;
 	if (tls_context_from_memory(cert->pem, key->pem, &context, why) < 0)
-		config_reader_complain(r, turn_to(r, "tls.cert"), "%s",
-		                       why);
+		config_reader_complain(r, turn_to(r, "tls.cert"), "%s", why);
 	tls_context_free(context);
 }
 

@@ -149,7 +149,10 @@ struct config {
 	const char *host;
 	const char *path;       /* begins with '/' */
 	const char *public_url; /* "https://host/path"; NULL: from Host */
-	const char *user;       /* to become when started as root; NULL */
+	/* Opens the session ids of every replica that has it; NULL: made anew
+	 * with each start */
+	const char *session_key;
+	const char *user; /* to become when started as root; NULL */
 	enum log_level log_level;
 	enum log_format log_format;
 	const char *log_file;        /* NULL: standard error */

@@ -341,6 +341,8 @@ static const struct config_key keys[] = {
 	TEXT("host", host, RESTART, NULL, check_host),
 	TEXT("path", path, LIVE, "/mcp", check_path),
 	TEXT("public_url", public_url, LIVE, NULL, check_url),
+	{ "session_key", CONFIG_KEY_SECRET, AT(session_key), LIVE, 0, 0, 0,
+	  NULL, NULL, NULL, NULL, NULL },
 	TEXT("user", user, RESTART, NULL, check_full),
 	TEXT("runtime_dir", runtime_dir, RESTART, NULL, check_path),
 	CHOICE("log_level", log_level, LIVE, LOG_INFO, log_levels),

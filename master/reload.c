@@ -116,6 +116,7 @@ int reload_first(struct master *m, char why[COMPOSE_WHY_MAX])
 	struct publication first;
 
 	crypto_random(m->compose.cache_key, sizeof(m->compose.cache_key));
+	crypto_random(m->compose.session_key, sizeof(m->compose.session_key));
 
 	int err = compose(m, m->config, &first, why);
 	if (err == 0)

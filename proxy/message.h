@@ -32,6 +32,7 @@ enum rpc_code {
 	RPC_INVALID_PARAMS = -32602,
 	RPC_INTERNAL = -32603,
 	RPC_LEGACY = -32000,             /* transport faults, legacy only */
+	RPC_LEGACY_NO_SESSION = -32001,  /* likewise */
 	RPC_LEGACY_NO_RESOURCE = -32002, /* read only, never written */
 	RPC_HEADER_MISMATCH = -32020,
 	RPC_MISSING_CAPABILITY = -32021,

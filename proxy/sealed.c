@@ -22,7 +22,7 @@ struct content {
 
 static void key_of(const struct snapshot *snap, uint8_t key[CRYPTO_KEY_LEN])
 {
-	crypto_cache_hash(snap->head->cache_key, SPAN("sealed for clients"),
+	crypto_cache_hash(snap->head->session_key, SPAN("sealed for clients"),
 	                  key);
 }
 

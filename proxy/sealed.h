@@ -4,8 +4,9 @@
  * A gateway without memory of its clients gives them what it must know later,
  * encrypted and authenticated (XChaCha20-Poly1305) and bound to who they are.
  * Any worker can open it, nobody can make or change one, and another caller's
- * does not open. The key belongs to the master's life: after a restart what
- * was sealed before reads as unknown.
+ * does not open. Replicas with the same session_key read what any of them
+ * sealed, also after a restart; without one the key is made anew with each
+ * start.
  *
  * A session id (MCP 2025-11-25, "Session Management") says what the client
  * can do. The id of a question, that is of a server's request that travels on

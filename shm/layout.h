@@ -25,7 +25,7 @@
 #include "shm/settings.h"
 
 #define LAYOUT_MAGIC   0x47575348u /* "GWSH" */
-#define LAYOUT_VERSION 2u
+#define LAYOUT_VERSION 3u
 #define LAYOUT_MAX     (256u << 20) /* bytes of a snapshot */
 
 #define BACKENDS_MAX  256
@@ -201,6 +201,7 @@ struct header {
 	struct ref tls_cert, tls_key; /* PEM */
 	uint32_t tls_1_3_only;        /* 1: nothing older is accepted */
 	uint32_t spare;               /* zero */
+	uint8_t session_key[32];      /* for what clients carry, sealed */
 	uint8_t cache_key[32]; /* for hashes of tokens; new with every master */
 	struct ref origins;    /* struct origin[], as many as backends */
 	struct ref views;      /* struct view[VIEWS] */

@@ -204,20 +204,28 @@ void request_refuse(struct conn *c, int status, const char *text)
 
 /*
  * What this client said that it can do, when it opened its session. An id that
- * does not open (of before a restart, of another caller) says nothing: the
- * request is served all the same, as one without a session.
+ * does not open (forged, of another caller, of before a restart) is unknown:
+ * 404 tells the client to initialize again (MCP 2025-11-25, "Session
+ * Management"). No id at all is fine.
  */
-static void read_session(struct request *r, const struct h1_request *head,
-                         const struct message *m)
+static bool read_session(struct request *r, const struct h1_request *head,
+                         const struct message *m, struct problem *p)
 {
+	const struct h1_head *h = &head->head;
+
 	r->call.abilities = 0;
 	if (m->era != VIEW_LEGACY || r->snap->settings->stateless ||
-	    head->head.seen[H1_MCP_SESSION_ID] != 1)
-		return;
-	if (!sealed_session_open(r->snap, r->call.asker,
-	                         h1_value(&head->head, H1_MCP_SESSION_ID),
-	                         &r->call.abilities))
-		r->call.abilities = 0;
+	    !h1_has(h, H1_MCP_SESSION_ID) ||
+	    (m->method && m->method->id == METHOD_INITIALIZE))
+		return true;
+	if (h->seen[H1_MCP_SESSION_ID] == 1 &&
+	    sealed_session_open(r->snap, principal_whole(&r->principal),
+	                        h1_value(h, H1_MCP_SESSION_ID),
+	                        &r->call.abilities))
+		return true;
+	problem_set(p, 404, RPC_LEGACY_NO_SESSION,
+	            "Session not found: initialize again");
+	return false;
 }
 
 static void forward(struct request *r, const struct h1_request *head,
@@ -251,7 +259,6 @@ static void forward(struct request *r, const struct h1_request *head,
 	}
 	r->call.proxy = &w->proxy;
 	r->call.asker = principal_whole(&r->principal);
-	read_session(r, head, m);
 	r->call.reply = &r->reply;
 	r->call.snap = r->snap;
 	call_start(&r->call, m, &head->head, &route);
@@ -473,6 +480,10 @@ void request_serve(struct conn *c, const struct h1_request *head,
 	if (!message_read(&head->head, body, &m, &p)) {
 		r->method = m.method;
 		r->era = m.era;
+		answer_problem(r, &p, m.id, span_of("", 0));
+		return;
+	}
+	if (!read_session(r, head, &m, &p)) {
 		answer_problem(r, &p, m.id, span_of("", 0));
 		return;
 	}

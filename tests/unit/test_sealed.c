@@ -10,8 +10,8 @@ static struct snapshot snap = { .head = &head };
 static void set_up(void)
 {
 	cr_assert_eq(crypto_init(), 0);
-	for (size_t i = 0; i < sizeof(head.cache_key); i++)
-		head.cache_key[i] = (uint8_t)i;
+	for (size_t i = 0; i < sizeof(head.session_key); i++)
+		head.session_key[i] = (uint8_t)i;
 }
 
 TestSuite(sealed, .init = set_up);
@@ -69,7 +69,7 @@ Test(sealed, a_session_is_its_askers_alone)
 	                                  &can));
 	cr_expect_not(
 		sealed_session_open(&snap, SPAN(""), span_of(text, n), &can));
-	head.cache_key[0] ^= 1;
+	head.session_key[0] ^= 1;
 	cr_expect_not(sealed_session_open(&snap, SPAN("ann"), span_of(text, n),
 	                                  &can));
 }
