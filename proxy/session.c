@@ -84,13 +84,21 @@ static void reset(struct session *n)
 	n->snap = NULL;
 }
 
-/* The opening ended: tell everybody who waits. */
+/*
+ * The opening ended: tell everybody who waits. Who asks again while he is told
+ * waits for the next opening, so the list is taken off first.
+ */
 static void tell(struct session *n, const char *error)
 {
+	struct session_wait *told = n->waiting;
+
+	n->waiting = NULL;
+	if (told)
+		told->prev = &told;
 	reset(n);
 	n->state = error ? CLOSED : OPEN;
-	while (n->waiting) {
-		struct session_wait *w = n->waiting;
+	while (told) {
+		struct session_wait *w = told;
 
 		session_forgo(w);
 		w->done(w, error);
@@ -156,6 +164,8 @@ static bool read_answer(struct session *n, struct span text)
 	return true;
 }
 
+static void introduce(struct session *n);
+
 static void on_body(struct exchange *x, struct span bytes)
 {
 	struct session *n = CONTAINER_OF(x, struct session, x);
@@ -166,11 +176,13 @@ static void on_body(struct exchange *x, struct span bytes)
 		return;
 	buf_add_span(&n->in, bytes);
 	while (sse_next(&n->sse, &in, &event) == SSE_EVENT)
-		if (event.data.len && read_answer(n, event.data))
+		if (event.data.len && read_answer(n, event.data)) {
+			/* The stream may stay open: nobody waits for that. */
+			exchange_detach(x);
+			introduce(n);
 			return;
+		}
 }
-
-static void introduce(struct session *n);
 
 static void on_end(struct exchange *x, enum exchange_end why,
                    const char *detail)
