@@ -136,7 +136,8 @@ static ssize_t write_once(struct upstream *up, int fd, struct iovec *iov)
 		char *to = up->out;
 
 		for (size_t i = 0; i < LINES; i++) {
-			memcpy(to, iov[i].iov_base, iov[i].iov_len);
+			if (iov[i].iov_len)
+				memcpy(to, iov[i].iov_base, iov[i].iov_len);
 			to += iov[i].iov_len;
 		}
 		return send(fd, up->out, total, MSG_NOSIGNAL);
