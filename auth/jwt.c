@@ -3,6 +3,7 @@
 #include "lib/crypto.h"
 #include "lib/scan.h"
 #include "lib/utf8.h"
+#include "lib/value.h"
 
 /* Bytes of a part after base64url. */
 #define PART_MAX (JWT_MAX / 4 * 3)
@@ -150,7 +151,7 @@ bool jwt_looks_like(struct span token)
 static bool is_one_of(struct span raw, const char *const names[], size_t n)
 {
 	char text[32];
-	int len = scan_string(raw, text, sizeof(text));
+	int len = value_string(raw, text, sizeof(text));
 
 	for (size_t i = 0; len >= 0 && i < n; i++)
 		if (span_eq_nocase(span_of(text, (size_t)len),
@@ -175,7 +176,7 @@ static bool accepts_algorithm(struct reading *r, struct span raw)
 {
 	struct span name;
 
-	return scan_string_plain(raw, &name) && key_alg_of(name, &r->alg) &&
+	return value_string_plain(raw, &name) && key_alg_of(name, &r->alg) &&
 	       (r->rules->algs & KEY_ALG_BIT(r->alg));
 }
 
@@ -192,7 +193,7 @@ static enum jwt_result check_header(struct reading *r)
 	struct span json = span_of(text, len);
 	if (scan_document(json, header_want, N_HEADER, found, &why) !=
 	            SCAN_OK ||
-	    scan_type(json) != SCAN_OBJECT)
+	    value_type(json) != VALUE_OBJECT)
 		return JWT_BAD_HEADER;
 	if (found[CRIT].at)
 		return JWT_CRITICAL;
@@ -202,7 +203,7 @@ static enum jwt_result check_header(struct reading *r)
 		return JWT_BAD_ALGORITHM;
 
 	/* A longer key id than we keep can be none of ours. */
-	int n = found[KID].at ? scan_string(found[KID], r->kid, JWT_KID_MAX)
+	int n = found[KID].at ? value_string(found[KID], r->kid, JWT_KID_MAX)
 	                      : 0;
 	if (n < 0)
 		return JWT_UNKNOWN_KEY;
@@ -239,7 +240,7 @@ static bool seconds_of(struct span raw, int64_t *out)
 	    !span_u64(span_first(span_from(raw, whole.len + 1), 18), UINT64_MAX,
 	              &ignored))
 		return false;
-	return scan_integer(whole, out);
+	return value_integer(whole, out);
 }
 
 static enum jwt_result check_times(struct reading *r,
@@ -274,7 +275,7 @@ static size_t find_string(struct span raw, const struct span *accepted,
                           size_t n)
 {
 	char text[JWT_ISSUER_MAX];
-	int len = scan_string(raw, text, sizeof(text));
+	int len = value_string(raw, text, sizeof(text));
 	size_t i = 0;
 
 	if (len < 0)
@@ -302,18 +303,18 @@ static enum jwt_result check_issuer(struct reading *r, struct span raw)
 static enum jwt_result check_audience(const struct reading *r, struct span raw)
 {
 	size_t n = r->rules->n_audiences;
-	struct scan_iter it;
+	struct value_iter it;
 	struct span one;
 
 	if (n == 0)
 		return JWT_OK;
-	if (scan_type(raw) != SCAN_ARRAY)
+	if (value_type(raw) != VALUE_ARRAY)
 		return find_string(raw, r->rules->audiences, n) < n
 		               ? JWT_OK
 		               : JWT_WRONG_AUDIENCE;
 
-	scan_iter_init(&it, raw);
-	for (size_t i = 0; i < JWT_AUDIENCE_MAX && scan_array_next(&it, &one);
+	value_iter_init(&it, raw);
+	for (size_t i = 0; i < JWT_AUDIENCE_MAX && value_array_next(&it, &one);
 	     i++)
 		if (find_string(one, r->rules->audiences, n) < n)
 			return JWT_OK;
@@ -326,7 +327,7 @@ static enum jwt_result check_audience(const struct reading *r, struct span raw)
  */
 static int copy_text(struct span raw, char *out, size_t cap)
 {
-	int len = scan_string(raw, out, cap);
+	int len = value_string(raw, out, cap);
 
 	for (int i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)out[i];
@@ -390,7 +391,7 @@ static bool add_scopes(struct jwt_claims *c, struct span text)
 static bool add_raw(struct jwt_claims *c, struct span raw, bool alone)
 {
 	char text[JWT_SCOPES_MAX];
-	int n = scan_string(raw, text, sizeof(text));
+	int n = value_string(raw, text, sizeof(text));
 
 	if (n < 0)
 		return false;
@@ -409,16 +410,16 @@ static enum jwt_result read_scopes(struct jwt_claims *c,
 	struct span raw = found[SCOPE].at ? found[SCOPE]
 	                  : found[SCP].at ? found[SCP]
 	                                  : found[SCOPES];
-	struct scan_iter it;
+	struct value_iter it;
 	struct span one;
 
 	c->scopes_len = 0;
 	if (!raw.at)
 		return JWT_OK;
-	if (scan_type(raw) != SCAN_ARRAY)
+	if (value_type(raw) != VALUE_ARRAY)
 		return add_raw(c, raw, false) ? JWT_OK : JWT_BAD_CLAIM;
-	scan_iter_init(&it, raw);
-	while (scan_array_next(&it, &one))
+	value_iter_init(&it, raw);
+	while (value_array_next(&it, &one))
 		if (!add_raw(c, one, true))
 			return JWT_BAD_CLAIM;
 	return JWT_OK;
@@ -438,7 +439,7 @@ static enum jwt_result check_claims(struct reading *r)
 	struct span json = span_of(text, len);
 	if (scan_document(json, claims_want, N_CLAIMS, found, &why) !=
 	            SCAN_OK ||
-	    scan_type(json) != SCAN_OBJECT)
+	    value_type(json) != VALUE_OBJECT)
 		return JWT_BAD_PAYLOAD;
 	if ((result = check_times(r, found)) != JWT_OK ||
 	    (result = check_issuer(r, found[ISS])) != JWT_OK ||

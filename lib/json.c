@@ -10,6 +10,7 @@
 #include <jsmn.h>
 
 #include "lib/scan.h"
+#include "lib/value.h"
 
 /* One token of jsmn, in the same order; node 0 stands for "none". */
 struct node {
@@ -99,7 +100,7 @@ static int unescape(struct json *doc, struct node *node, struct json_error *why)
 {
 	struct span raw = span_of(doc->text + node->at - 1, node->len + 2);
 	char *out = doc->plain + node->at;
-	int n = scan_string(raw, out, node->len);
+	int n = value_string(raw, out, node->len);
 
 	assert(n >= 0);
 	node->plain = (uint32_t)n;

@@ -1,14 +1,6 @@
 #include "lib/scan.h"
 
-#include <limits.h>
-
-#if defined(__SSE2__) && !defined(SCAN_PORTABLE)
-#include <emmintrin.h>
-#define WIDE 16
-#else
-#define WIDE 8
-#endif
-
+#include "lib/text.h"
 #include "lib/utf8.h"
 
 /* What the end of a piece may cut. Those from MINUS on are numbers. */
@@ -126,185 +118,8 @@ static const char *refuse(struct scan_engine *s, const char *p,
 }
 
 /*
- * Wide steps. In a string the common byte is ASCII that stands for itself; we
- * look at 16 (or 8) bytes at once for any other. The steps stay inside the
- * span: its last bytes go one by one.
- */
-static inline bool is_plain(unsigned char c)
-{
-	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
-#if WIDE == 16
-/* A bit for each of 16 bytes; the signed order has 0x80.. below 0x20 too. */
-static inline unsigned special(const char *p, bool checked)
-{
-	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-	__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
-	                           _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
-
-	if (!checked)
-		hit = _mm_or_si128(hit, _mm_cmplt_epi8(x, _mm_set1_epi8(0x20)));
-	return (unsigned)_mm_movemask_epi8(hit);
-}
-
-static inline const char *first_special(const char *p, unsigned hits)
-{
-	return p + __builtin_ctz(hits);
-}
-#else
-#define EACH(byte) (UINT64_MAX / 255 * (byte))
-
-/* Not 0 when one of 8 bytes is special. */
-static inline unsigned special(const char *p, bool checked)
-{
-	uint64_t x, quote, backslash, hit;
-
-	memcpy(&x, p, sizeof(x));
-	quote = x ^ EACH('"');
-	backslash = x ^ EACH('\\');
-	hit = ((quote - EACH(1)) & ~quote) |
-	      ((backslash - EACH(1)) & ~backslash);
-	if (!checked)
-		hit |= ((x - EACH(0x20)) & ~x) | x;
-	return (hit & EACH(0x80)) != 0;
-}
-
-/* Byte by byte, so that the order of bytes in a word does not matter. */
-static inline const char *first_special(const char *p, unsigned hits)
-{
-	(void)hits;
-	while (is_plain((unsigned char)*p))
-		p++;
-	return p;
-}
-#endif
-
-/* The first byte of a string that does not stand for itself, or end. */
-static inline const char *skip_plain(const char *p, const char *end)
-{
-	for (; end - p >= WIDE; p += WIDE) {
-		unsigned hits = special(p, false);
-
-		if (hits)
-			return first_special(p, hits);
-	}
-	while (p < end && is_plain((unsigned char)*p))
-		p++;
-	return p;
-}
-
-/* The next quote or backslash of a text that has been checked, or end. */
-static inline const char *skip_checked(const char *p, const char *end)
-{
-	for (; end - p >= WIDE; p += WIDE) {
-		unsigned hits = special(p, true);
-
-		if (hits) {
-			p = first_special(p, hits);
-			break;
-		}
-	}
-	while (p < end && *p != '"' && *p != '\\')
-		p++;
-	return p;
-}
-
-static inline bool is_space(char c)
-{
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-static inline const char *skip_space(const char *p, const char *end)
-{
-	while (p < end && is_space(*p))
-		p++;
-	return p;
-}
-
-/*
  * Strings, section 7.
  */
-
-/* What the byte after a backslash stands for; 0 for u and for no escape. */
-static const char escapes[256] = {
-	['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-	['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
-};
-
-static inline char unescape(char c)
-{
-	return escapes[(unsigned char)c];
-}
-
-/* The value of a hexadecimal digit plus one; 0 for any other byte. */
-static const uint8_t hexes[256] = {
-	['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
-	['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
-	['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
-	['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
-};
-
-static inline int hex_digit(char c)
-{
-	return hexes[(unsigned char)c] - 1;
-}
-
-static inline bool is_high(uint32_t unit)
-{
-	return unit >= 0xd800 && unit <= 0xdbff;
-}
-
-static inline bool is_low(uint32_t unit)
-{
-	return unit >= 0xdc00 && unit <= 0xdfff;
-}
-
-/* No character, so equal to none. */
-#define NO_POINT UINT32_MAX
-
-/* The value of four hexadecimal digits, or NO_POINT. */
-static inline uint32_t hex_unit(struct span s)
-{
-	uint32_t unit = 0;
-
-	if (s.len < 4)
-		return NO_POINT;
-	for (size_t i = 0; i < 4; i++) {
-		int digit = hex_digit(s.at[i]);
-
-		if (digit < 0)
-			return NO_POINT;
-		unit = unit << 4 | (uint32_t)digit;
-	}
-	return unit;
-}
-
-/* An escape at the front of *s, which moves past it; NO_POINT if broken. */
-static uint32_t take_escape(struct span *s)
-{
-	uint32_t high, low;
-
-	if (s->len < 2)
-		return NO_POINT;
-	if (s->at[1] != 'u') {
-		char c = unescape(s->at[1]);
-
-		*s = span_from(*s, 2);
-		return c ? (unsigned char)c : NO_POINT;
-	}
-	high = hex_unit(span_from(*s, 2));
-	*s = span_from(*s, 6);
-	if (!is_high(high))
-		return is_low(high) ? NO_POINT : high;
-	if (s->len < 6 || s->at[0] != '\\' || s->at[1] != 'u')
-		return NO_POINT;
-	low = hex_unit(span_from(*s, 2));
-	*s = span_from(*s, 6);
-	if (!is_low(low))
-		return NO_POINT;
-	return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-}
 
 static void begin_hex(struct scan_engine *s, bool paired)
 {
@@ -330,7 +145,7 @@ static const char *read_hex(struct scan_engine *s, const char *p,
                             const char *end)
 {
 	for (; p < end && s->digits; p++, s->digits--) {
-		int digit = hex_digit(*p);
+		int digit = text_hex_digit(*p);
 
 		if (digit < 0)
 			return refuse(s, p, BAD_HEX);
@@ -338,9 +153,9 @@ static const char *read_hex(struct scan_engine *s, const char *p,
 	}
 	if (s->digits)
 		return p;
-	if (s->paired ? !is_low(s->unit) : is_low(s->unit))
+	if (s->paired ? !text_is_low(s->unit) : text_is_low(s->unit))
 		return refuse(s, p - 1, BAD_PAIR);
-	s->token = !s->paired && is_high(s->unit) ? PAIR : TEXT;
+	s->token = !s->paired && text_is_high(s->unit) ? PAIR : TEXT;
 	return p;
 }
 
@@ -415,7 +230,7 @@ static const char *read_text(struct scan_engine *s, const char *p,
                              const char *end)
 {
 	for (;;) {
-		p = skip_plain(p, end);
+		p = text_skip_plain(p, end);
 		if (p == end)
 			return p;
 		if (*p == '"') {
@@ -426,7 +241,7 @@ static const char *read_text(struct scan_engine *s, const char *p,
 		if (*p == '\\') {
 			struct span rest = span_of(p, (size_t)(end - p));
 
-			if (take_escape(&rest) == NO_POINT) {
+			if (text_take_escape(&rest) == TEXT_NO_POINT) {
 				s->token = ESCAPE; /* cut, or wrong */
 				return p + 1;
 			}
@@ -445,7 +260,7 @@ static const char *read_escape(struct scan_engine *s, const char *p)
 {
 	if (*p == 'u')
 		begin_hex(s, false);
-	else if (unescape(*p))
+	else if (text_unescape(*p))
 		s->token = TEXT;
 	else
 		return refuse(s, p, BAD_ESCAPE);
@@ -568,7 +383,7 @@ static inline const char *read_token(struct scan_engine *s, const char *p,
                                      const char *end)
 {
 	if (LIKELY(s->token == TEXT)) {
-		p = skip_plain(p, end);
+		p = text_skip_plain(p, end);
 		if (LIKELY(p < end && *p == '"')) {
 			s->token = NONE;
 			return p + 1;
@@ -589,10 +404,10 @@ static uint32_t take_point(struct span *s)
 	uint32_t point;
 
 	if (n == 1 && *p == '\\')
-		return take_escape(s);
+		return text_take_escape(s);
 	*s = span_from(*s, MAX(n, 1));
 	if (n <= 1)
-		return n ? *p : NO_POINT;
+		return n ? *p : TEXT_NO_POINT;
 	point = p[0] & (0x7fU >> n);
 	for (size_t i = 1; i < n; i++)
 		point = point << 6 | (p[i] & 0x3f);
@@ -617,9 +432,9 @@ static enum reason compare(struct span name, struct span key)
 
 	while (key.len) {
 		uint32_t want = take_point(&key);
-		uint32_t have = name.len ? take_point(&name) : NO_POINT;
+		uint32_t have = name.len ? take_point(&name) : TEXT_NO_POINT;
 
-		if (have == NO_POINT || fold(have) != fold(want))
+		if (have == TEXT_NO_POINT || fold(have) != fold(want))
 			return FINE;
 		folded = folded || have != want;
 	}
@@ -864,7 +679,7 @@ static inline bool goes_on(const struct scan_engine *s, const char **p,
 {
 	if (s->token != NONE || s->stop)
 		return false;
-	*p = skip_space(*p, end);
+	*p = text_skip_space(*p, end);
 	return *p < end;
 }
 
@@ -889,7 +704,7 @@ static inline const char *read_step(struct scan_engine *s, const char *p,
 		if (*p != ':')
 			return refuse(s, p, BAD_COLON);
 		s->expect = VALUE;
-		p = skip_space(p + 1, end);
+		p = text_skip_space(p + 1, end);
 		if (p == end)
 			return p;
 		return read_value(s, p, end);
@@ -1132,238 +947,4 @@ bool scan_stream_kept(const struct scan_stream *s, size_t row, struct span *raw)
 		return false;
 	*raw = span_of(s->store + s->kept[row].at, s->kept[row].len);
 	return true;
-}
-
-/*
- * Raw values.
- */
-
-/* Without the white space at both ends. */
-static struct span trim(struct span s)
-{
-	while (s.len && is_space(s.at[0]))
-		s = span_from(s, 1);
-	while (s.len && is_space(s.at[s.len - 1]))
-		s.len--;
-	return s;
-}
-
-enum scan_type scan_type(struct span raw)
-{
-	raw = trim(raw);
-	if (raw.len == 0)
-		return SCAN_NOTHING;
-	switch (raw.at[0]) {
-	case '"':
-		return SCAN_STRING;
-	case '{':
-		return SCAN_OBJECT;
-	case '[':
-		return SCAN_ARRAY;
-	case 't':
-		return SCAN_TRUE;
-	case 'f':
-		return SCAN_FALSE;
-	case 'n':
-		return SCAN_NULL;
-	case '-':
-		return SCAN_NUMBER;
-	default:
-		return raw.at[0] >= '0' && raw.at[0] <= '9' ? SCAN_NUMBER
-		                                            : SCAN_NOTHING;
-	}
-}
-
-/* Take the quotes off. */
-static bool unquote(struct span raw, struct span *inner)
-{
-	if (raw.len < 2 || raw.at[0] != '"' || raw.at[raw.len - 1] != '"')
-		return false;
-	*inner = span_of(raw.at + 1, raw.len - 2);
-	return true;
-}
-
-bool scan_string_plain(struct span raw, struct span *inner)
-{
-	struct span s;
-
-	if (!unquote(raw, &s) || span_find(s, '\\') < s.len)
-		return false;
-	*inner = s;
-	return true;
-}
-
-/* Write a character as UTF-8 (RFC 3629, section 3); returns its bytes. */
-static size_t put_point(uint32_t point, char out[4])
-{
-	size_t n = point < 0x80      ? 1
-	           : point < 0x800   ? 2
-	           : point < 0x10000 ? 3
-	                             : 4;
-	unsigned head = n == 1 ? 0 : 0xf00U >> n & 0xff;
-
-	for (size_t i = n - 1; i > 0; i--) {
-		out[i] = (char)(0x80 | (point & 0x3f));
-		point >>= 6;
-	}
-	out[0] = (char)(head | point);
-	return n;
-}
-
-/*
- * Take the front off what is between the quotes: a run that stands for itself,
- * or one escape, written to point. False when that is broken.
- */
-static bool take_run(struct span *s, char point[4], struct span *run)
-{
-	uint32_t value;
-
-	*run = span_first(*s, span_find(*s, '\\'));
-	*s = span_from(*s, run->len);
-	if (run->len)
-		return true;
-	value = take_escape(s);
-	if (value == NO_POINT)
-		return false;
-	*run = span_of(point, put_point(value, point));
-	return true;
-}
-
-int scan_string(struct span raw, char *out, size_t cap)
-{
-	struct span s, run;
-	size_t len = 0;
-	char point[4];
-
-	if (!unquote(raw, &s) || raw.len > INT_MAX)
-		return -EINVAL;
-	while (s.len) {
-		if (!take_run(&s, point, &run))
-			return -EINVAL;
-		if (run.len > cap - len)
-			return -ENOBUFS;
-		memcpy(out + len, run.at, run.len);
-		len += run.len;
-	}
-	return (int)len;
-}
-
-bool scan_string_eq(struct span raw, struct span plain)
-{
-	struct span s, run;
-	char point[4];
-
-	if (!unquote(raw, &s))
-		return false;
-	while (s.len) {
-		if (!take_run(&s, point, &run) || !span_starts(plain, run))
-			return false;
-		plain = span_from(plain, run.len);
-	}
-	return plain.len == 0;
-}
-
-bool scan_integer(struct span raw, int64_t *out)
-{
-	bool negative = raw.len > 1 && raw.at[0] == '-';
-	uint64_t value;
-
-	if (negative)
-		raw = span_from(raw, 1);
-	if (raw.len > 1 && raw.at[0] == '0')
-		return false;
-	if (!span_u64(raw, (uint64_t)SCAN_INTEGER_MAX, &value))
-		return false;
-	*out = negative ? -(int64_t)value : (int64_t)value;
-	return true;
-}
-
-/* Past the string whose opening quote is at p. */
-static const char *skip_string(const char *p, const char *end)
-{
-	p++;
-	while ((p = skip_checked(p, end)) < end && *p == '\\')
-		p += MIN(end - p, 2);
-	return p < end ? p + 1 : end;
-}
-
-/* Past the container whose bracket is at p: brackets are in order. */
-static const char *skip_container(const char *p, const char *end)
-{
-	size_t depth = 0;
-
-	while (p < end) {
-		if (*p == '"') {
-			p = skip_string(p, end);
-			continue;
-		}
-		if (*p == '{' || *p == '[')
-			depth++;
-		else if ((*p == '}' || *p == ']') && --depth == 0)
-			return p + 1;
-		p++;
-	}
-	return end;
-}
-
-static const char *skip_value(const char *p, const char *end)
-{
-	if (*p == '"')
-		return skip_string(p, end);
-	if (*p == '{' || *p == '[')
-		return skip_container(p, end);
-	while (p < end && !is_space(*p) && *p != ',' && *p != ':' &&
-	       *p != '}' && *p != ']')
-		p++;
-	return p;
-}
-
-void scan_iter_init(struct scan_iter *it, struct span raw)
-{
-	raw = trim(raw);
-	if (raw.len < 2)
-		raw.len = 0; /* not even brackets: nothing to go over */
-	it->at = raw.len ? raw.at + 1 : raw.at;
-	it->end = raw.len ? raw.at + raw.len - 1 : raw.at;
-}
-
-/* One value, and the white space and one separator after it. */
-static bool take_value(struct scan_iter *it, struct span *raw)
-{
-	const char *p = skip_space(it->at, it->end);
-
-	it->at = p;
-	if (p == it->end)
-		return false;
-	it->at = skip_value(p, it->end);
-	*raw = span_of(p, (size_t)(it->at - p));
-	it->at = skip_space(it->at, it->end);
-	if (it->at < it->end)
-		it->at++;
-	return true;
-}
-
-bool scan_object_next(struct scan_iter *it, struct span *key_raw,
-                      struct span *value_raw)
-{
-	return take_value(it, key_raw) && take_value(it, value_raw);
-}
-
-bool scan_array_next(struct scan_iter *it, struct span *value_raw)
-{
-	return take_value(it, value_raw);
-}
-
-struct span scan_get(struct span object_raw, struct span key)
-{
-	struct scan_iter it;
-	struct span name, value;
-
-	if (scan_type(object_raw) != SCAN_OBJECT)
-		return (struct span){ 0 };
-	scan_iter_init(&it, object_raw);
-	while (scan_object_next(&it, &name, &value))
-		if (scan_string_eq(name, key))
-			return value;
-	return (struct span){ 0 };
 }

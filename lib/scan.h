@@ -42,9 +42,6 @@
 #define SCAN_KEY_MAX   64  /* bytes of a wanted name */
 #define SCAN_KEEP_MAX  512 /* bytes a stream keeps of all values together */
 
-/* The largest integer that every JSON parser reads exactly: 2^53 - 1. */
-#define SCAN_INTEGER_MAX INT64_C(9007199254740991)
-
 /* The verdict on a text. */
 enum scan_result {
 	SCAN_OK,
@@ -91,17 +88,6 @@ struct scan_want {
 		{ "" literal, sizeof(literal) - 1 }, parent \
 	}
 
-enum scan_type {
-	SCAN_NOTHING, /* no value begins like this */
-	SCAN_STRING,
-	SCAN_NUMBER,
-	SCAN_TRUE,
-	SCAN_FALSE,
-	SCAN_NULL,
-	SCAN_OBJECT,
-	SCAN_ARRAY,
-};
-
 /*
  * Check a whole text and locate the wanted members of its root object.
  *
@@ -110,7 +96,7 @@ enum scan_type {
  * member is absent, when its parent is absent or no object, and, for all rows,
  * when the result is not SCAN_OK. n_want is at most SCAN_WANT_MAX and may be 0;
  * want and found are then not read. Any value is good as root, and
- * scan_type(text) tells which it was.
+ * value_type(text) tells which it was.
  *
  * Returns SCAN_OK, or what is wrong first, with *why filled in.
  */
@@ -243,61 +229,5 @@ bool scan_stream_seen(const struct scan_stream *s, size_t row);
  */
 bool scan_stream_kept(const struct scan_stream *s, size_t row,
                       struct span *raw);
-
-/*
- * The rest works on raw values out of a text that was found good. On other
- * bytes the answer means nothing, but no byte outside them is read.
- */
-
-/* The type of a value, from its first byte after white space. */
-enum scan_type scan_type(struct span raw);
-
-/*
- * The bytes between the quotes, when they stand for themselves: false when raw
- * is no string or has an escape in it; *inner is then not touched.
- */
-bool scan_string_plain(struct span raw, struct span *inner);
-
-/*
- * Write what a string means to out, as UTF-8 without a NUL at the end; it may
- * have NULs (\u0000) inside. It never needs more than raw.len - 2 bytes.
- * Returns the number of bytes, -ENOBUFS when they pass cap, or -EINVAL when raw
- * is no string or has a broken escape.
- */
-MUST_CHECK int scan_string(struct span raw, char *out, size_t cap);
-
-/* Is raw a string that means exactly these bytes, however it is written? */
-bool scan_string_eq(struct span raw, struct span plain);
-
-/*
- * The value of an integer: digits with or without a minus, no fraction, no
- * exponent. False when raw is anything else, or beyond SCAN_INTEGER_MAX either
- * way; *out is then not touched.
- */
-bool scan_integer(struct span raw, int64_t *out);
-
-/* Goes over the members of one object or the elements of one array. */
-struct scan_iter {
-	const char *at, *end;
-};
-
-/* Start with the first member or element of raw. */
-void scan_iter_init(struct scan_iter *it, struct span raw);
-
-/*
- * The next member, name with its quotes; false when there is none. The iterator
- * must have been made for an object.
- */
-bool scan_object_next(struct scan_iter *it, struct span *key_raw,
-                      struct span *value_raw);
-
-/* The next element of an array; false when there is none. */
-bool scan_array_next(struct scan_iter *it, struct span *value_raw);
-
-/*
- * The raw value of the first member that has this name, however it is written;
- * empty when there is none or raw is no object.
- */
-struct span scan_get(struct span object_raw, struct span key);
 
 #endif

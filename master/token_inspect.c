@@ -7,6 +7,7 @@
 #include "lib/clock.h"
 #include "lib/crypto.h"
 #include "lib/scan.h"
+#include "lib/value.h"
 
 #define INPUT_MAX 16384 /* bytes; enough to say that it is too long */
 
@@ -36,7 +37,7 @@ static void print_raw(struct span raw)
 static bool print_part(const char *title, struct span part, struct buf *json)
 {
 	struct scan_error why;
-	struct scan_iter it;
+	struct value_iter it;
 	struct span name, value;
 	size_t len;
 	char *to = buf_reserve(json, part.len);
@@ -45,11 +46,11 @@ static bool print_part(const char *title, struct span part, struct buf *json)
 		return false;
 	buf_commit(json, len);
 	if (scan_document(buf_span(json), NULL, 0, NULL, &why) != SCAN_OK ||
-	    scan_type(buf_span(json)) != SCAN_OBJECT)
+	    value_type(buf_span(json)) != VALUE_OBJECT)
 		return false;
 	printf("%s:\n", title);
-	scan_iter_init(&it, buf_span(json));
-	while (scan_object_next(&it, &name, &value)) {
+	value_iter_init(&it, buf_span(json));
+	while (value_object_next(&it, &name, &value)) {
 		fputs("  ", stdout);
 		print_raw(name);
 		fputs(": ", stdout);
@@ -65,7 +66,7 @@ static void print_time(const char *title, struct span claims, struct span name)
 	char iso[CLOCK_ISO_LEN + 1];
 
 	/* Beyond the year 9999 there is no such form. */
-	if (!scan_integer(scan_get(claims, name), &at_s) || at_s < 0 ||
+	if (!value_integer(value_get(claims, name), &at_s) || at_s < 0 ||
 	    at_s > INT64_C(253402300799))
 		return;
 	printf("%s: %s (%" PRId64 " s %s)\n", title,
@@ -84,7 +85,7 @@ static const char *signature_verdict(struct span token, struct span header,
 
 	while (dot > 0 && token.at[dot - 1] != '.')
 		dot--;
-	if (!scan_string_plain(scan_get(header, SPAN("alg")), &name) ||
+	if (!value_string_plain(value_get(header, SPAN("alg")), &name) ||
 	    !key_alg_of(name, &alg))
 		return "bad: the algorithm is not one that is ever accepted";
 	if (!key_allows(key, alg))

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
-#include "lib/scan.h"
+#include "lib/value.h"
 #include "lib/version.h"
 
 #define LEGACY_OFFER "2025-11-25"
@@ -152,7 +152,7 @@ static void hear(struct ask_peer *p, struct span method)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(changes); i++)
-		if (scan_string_eq(method, changes[i]))
+		if (value_string_eq(method, changes[i]))
 			p->on_announced(p);
 }
 
@@ -164,18 +164,19 @@ static bool is_ours(struct ask *a, const struct span found[])
 {
 	int64_t id;
 
-	if (scan_integer(found[INBOX_ID], &id)) {
+	if (value_integer(found[INBOX_ID], &id)) {
 		a->own_id = id == a->id;
 		return a->own_id;
 	}
 	return found[INBOX_ERROR].at && a->status >= 400 &&
-	       (!found[INBOX_ID].at || scan_type(found[INBOX_ID]) == SCAN_NULL);
+	       (!found[INBOX_ID].at ||
+	        value_type(found[INBOX_ID]) == VALUE_NULL);
 }
 
 static void take_error(struct ask *a, const struct span found[])
 {
 	a->is_error = true;
-	if (!scan_integer(found[INBOX_CODE], &a->code))
+	if (!value_integer(found[INBOX_CODE], &a->code))
 		a->bad = "an error without a code";
 	if (a->on_error)
 		a->on_error(a, found);
@@ -202,11 +203,11 @@ static void on_message(struct inbox *box, const struct span found[])
 		                              UINT32_MAX);
 	if (found[INBOX_ERROR].at) {
 		take_error(a, found);
-	} else if (scan_type(found[INBOX_RESULT]) != SCAN_OBJECT) {
+	} else if (value_type(found[INBOX_RESULT]) != VALUE_OBJECT) {
 		a->bad = "a result that is no object";
 	} else if (found[INBOX_RESULT_TYPE].at &&
-	           !scan_string_eq(found[INBOX_RESULT_TYPE],
-	                           SPAN("complete"))) {
+	           !value_string_eq(found[INBOX_RESULT_TYPE],
+	                            SPAN("complete"))) {
 		a->bad = "a result of an unknown type";
 	} else if (a->on_result) {
 		a->on_result(a, found);
@@ -434,7 +435,7 @@ static void answer_request(struct ask *a, struct span id, struct span method)
 	if (a->era != VIEW_LEGACY || !p->session.open || id.len > 256)
 		return;
 	buf_addf(&body, "{\"jsonrpc\":\"2.0\",\"id\":%.*s,", SPAN_ARG(id));
-	if (scan_string_eq(method, SPAN("ping")))
+	if (value_string_eq(method, SPAN("ping")))
 		buf_puts(&body, "\"result\":{}}");
 	else
 		buf_addf(&body,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/log.h"
+#include "lib/value.h"
 #include "lib/version.h"
 #include "proxy/catalog.h"
 #include "proxy/relay.h"
@@ -179,13 +180,13 @@ static bool route_uri(const struct snapshot *snap, const struct view *view,
 static bool read_ref(const struct message *msg, struct span *raw,
                      bool *is_prompt, struct problem *why)
 {
-	struct span type = scan_get(msg->ref, SPAN("type"));
+	struct span type = value_get(msg->ref, SPAN("type"));
 
-	*is_prompt = scan_string_eq(type, SPAN("ref/prompt"));
-	if (!*is_prompt && !scan_string_eq(type, SPAN("ref/resource")))
+	*is_prompt = value_string_eq(type, SPAN("ref/prompt"));
+	if (!*is_prompt && !value_string_eq(type, SPAN("ref/resource")))
 		return bad_params(why, "params.ref.type must be ref/prompt or "
 		                       "ref/resource");
-	*raw = scan_get(msg->ref, *is_prompt ? SPAN("name") : SPAN("uri"));
+	*raw = value_get(msg->ref, *is_prompt ? SPAN("name") : SPAN("uri"));
 	return true;
 }
 
@@ -207,10 +208,10 @@ bool call_route(const struct snapshot *snap, const struct message *msg,
 			return false;
 		by_uri = !is_prompt;
 	}
-	if (scan_type(raw) != SCAN_STRING)
+	if (value_type(raw) != VALUE_STRING)
 		return bad_params(why, by_uri ? "params.uri must be a string"
 		                              : "params.name must be a string");
-	n = scan_string(raw, route->public_name, sizeof(route->public_name));
+	n = value_string(raw, route->public_name, sizeof(route->public_name));
 	if (n < 0) {
 		route->public_len = 0;
 		return bad_params(why, "The name is too long");
@@ -274,12 +275,12 @@ static struct span mirror_value(const struct snapshot *snap,
 	while (path.len) {
 		size_t n = span_find(path, '\0');
 
-		if (scan_type(value) != SCAN_OBJECT)
+		if (value_type(value) != VALUE_OBJECT)
 			return span_of(NULL, 0);
-		value = scan_get(value, span_first(path, n));
+		value = value_get(value, span_first(path, n));
 		path = span_from(path, n + 1);
 	}
-	return scan_type(value) == SCAN_NULL ? span_of(NULL, 0) : value;
+	return value_type(value) == VALUE_NULL ? span_of(NULL, 0) : value;
 }
 
 static const struct mirror *mirrors(const struct snapshot *snap,
@@ -307,7 +308,7 @@ static bool same_value(const struct mirror *m, struct span head,
                        struct span body)
 {
 	if (m->type == MIRROR_STRING)
-		return scan_string_eq(body, head);
+		return value_string_eq(body, head);
 	if (m->type == MIRROR_INTEGER)
 		return same_integer(head, body);
 	return span_eq(head, body);
@@ -376,11 +377,11 @@ static void add_mirrors(const struct call *c, struct span arguments,
 		buf_puts(out, "Mcp-Param-");
 		buf_add_span(out, snapshot_text(c->snap, m[i].field));
 		buf_puts(out, ": ");
-		if (scan_type(body) == SCAN_STRING)
-			len = scan_string(body, room, sizeof(room));
+		if (value_type(body) == VALUE_STRING)
+			len = value_string(body, room, sizeof(room));
 		if (len > 0)
 			message_sentinel(span_of(room, (size_t)len), out);
-		else if (scan_type(body) != SCAN_STRING)
+		else if (value_type(body) != VALUE_STRING)
 			message_sentinel(body, out);
 		buf_puts(out, "\r\n");
 	}
@@ -398,11 +399,11 @@ static bool key_is(struct span key_raw, struct span plain)
 static void add_members(struct buf *out, struct span object, bool *first,
                         const struct span skip[], size_t n_skip)
 {
-	struct scan_iter it;
+	struct value_iter it;
 	struct span key, value;
 
-	scan_iter_init(&it, object);
-	while (scan_object_next(&it, &key, &value)) {
+	value_iter_init(&it, object);
+	while (value_object_next(&it, &key, &value)) {
 		bool leave = false;
 
 		for (size_t i = 0; i < n_skip; i++)
@@ -446,11 +447,11 @@ static void add_capabilities(struct buf *out, const struct message *msg)
 static void add_modern_meta(struct call *c, const struct message *msg,
                             struct buf *out)
 {
-	struct span info = scan_get(msg->meta, hop_keys[1]);
+	struct span info = value_get(msg->meta, hop_keys[1]);
 
 	buf_puts(out, "\"" META "protocolVersion\":\"" MESSAGE_MODERN
 	              "\",\"" META "clientInfo\":");
-	if (msg->era == VIEW_MODERN && scan_type(info) == SCAN_OBJECT)
+	if (msg->era == VIEW_MODERN && value_type(info) == VALUE_OBJECT)
 		buf_add_span(out, info);
 	else
 		buf_puts(out, "{\"name\":\"oci-mcp-gateway\",\"version\":"
@@ -493,8 +494,8 @@ static void add_ref(const struct message *msg, const struct route *route,
 		{ "name", 4 },
 		{ "uri", 3 },
 	};
-	bool prompt = scan_string_eq(scan_get(msg->ref, SPAN("type")),
-	                             SPAN("ref/prompt"));
+	bool prompt = value_string_eq(value_get(msg->ref, SPAN("type")),
+	                              SPAN("ref/prompt"));
 	bool first = false;
 
 	buf_addf(out, "\"ref\":{\"type\":\"%s\",\"%s\":",

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/log.h"
-#include "lib/scan.h"
+#include "lib/value.h"
 #include "proxy/tooldef.h"
 
 #define ENTRIES_MAX 65536      /* of one list; the rest is left out */
@@ -484,7 +484,7 @@ static void add_item(struct build *b, const struct source_list *from,
 static void add_list(struct build *b, const struct source_list *from,
                      struct span items)
 {
-	struct scan_iter it;
+	struct value_iter it;
 	struct span raw;
 	char *copy = items.len ? take(b, items.len + 1) : NULL;
 
@@ -493,8 +493,8 @@ static void add_list(struct build *b, const struct source_list *from,
 	copy[0] = '[';
 	memcpy(copy + 1, items.at, items.len);
 	copy[items.len] = ']';
-	scan_iter_init(&it, span_of(copy, items.len + 1));
-	while (!b->failed && scan_array_next(&it, &raw))
+	value_iter_init(&it, span_of(copy, items.len + 1));
+	while (!b->failed && value_array_next(&it, &raw))
 		add_item(b, from, raw);
 }
 

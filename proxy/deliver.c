@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/value.h"
 #include "proxy/catalog.h"
 
 static struct span backend_name(const struct call *c)
@@ -110,24 +111,24 @@ static void add_contents(struct call *c, struct span contents)
 {
 	struct span identifier = snapshot_text(
 		c->snap, snapshot_backend(c->snap, c->backend)->identifier);
-	struct scan_iter items, members;
+	struct value_iter items, members;
 	struct span item, key, value;
 	bool first = true;
 
 	buf_putc(&c->out, '[');
-	scan_iter_init(&items, contents);
-	while (scan_array_next(&items, &item)) {
+	value_iter_init(&items, contents);
+	while (value_array_next(&items, &item)) {
 		bool first_member = true;
 
 		buf_puts(&c->out, first ? "" : ",");
 		first = false;
-		if (scan_type(item) != SCAN_OBJECT) {
+		if (value_type(item) != VALUE_OBJECT) {
 			buf_add_span(&c->out, item);
 			continue;
 		}
 		buf_putc(&c->out, '{');
-		scan_iter_init(&members, item);
-		while (scan_object_next(&members, &key, &value)) {
+		value_iter_init(&members, item);
+		while (value_object_next(&members, &key, &value)) {
 			char uri[MESSAGE_URI_MAX];
 			int n = -1;
 
@@ -135,8 +136,8 @@ static void add_contents(struct call *c, struct span contents)
 			first_member = false;
 			buf_add_span(&c->out, key);
 			buf_putc(&c->out, ':');
-			if (scan_string_eq(key, SPAN("uri")))
-				n = scan_string(value, uri, sizeof(uri));
+			if (value_string_eq(key, SPAN("uri")))
+				n = value_string(value, uri, sizeof(uri));
 			if (n > 0) {
 				struct buf text = { .max = 2 *
 					                   MESSAGE_URI_MAX };
@@ -160,14 +161,14 @@ static bool renames_contents(const struct call *c, const struct span *found)
 	return c->method->id == METHOD_RES_READ &&
 	       (snapshot_backend(c->snap, c->backend)->flags &
 	        BACKEND_NAMESPACE) &&
-	       scan_type(found[RELAY_RESULT_CONTENTS]) == SCAN_ARRAY;
+	       value_type(found[RELAY_RESULT_CONTENTS]) == VALUE_ARRAY;
 }
 
 static bool legacy_drops(struct span key)
 {
-	return scan_string_eq(key, SPAN("resultType")) ||
-	       scan_string_eq(key, SPAN("ttlMs")) ||
-	       scan_string_eq(key, SPAN("cacheScope"));
+	return value_string_eq(key, SPAN("resultType")) ||
+	       value_string_eq(key, SPAN("ttlMs")) ||
+	       value_string_eq(key, SPAN("cacheScope"));
 }
 
 /*
@@ -176,14 +177,14 @@ static bool legacy_drops(struct span key)
  */
 static struct span rewrite(struct call *c, const struct span *found)
 {
-	struct scan_iter it;
+	struct value_iter it;
 	struct span key, value;
 	bool first = true;
 
 	buf_reset(&c->out);
 	buf_putc(&c->out, '{');
-	scan_iter_init(&it, found[RELAY_RESULT]);
-	while (scan_object_next(&it, &key, &value)) {
+	value_iter_init(&it, found[RELAY_RESULT]);
+	while (value_object_next(&it, &key, &value)) {
 		if (c->client == VIEW_LEGACY && legacy_drops(key))
 			continue;
 		buf_puts(&c->out, first ? "" : ",");
@@ -205,8 +206,8 @@ static struct span missing(const struct call *c, const struct span *found,
                            bool empty)
 {
 	bool cacheable = c->method->id == METHOD_RES_READ &&
-	                 !scan_string_eq(found[RELAY_RESULT_TYPE],
-	                                 SPAN("input_required"));
+	                 !value_string_eq(found[RELAY_RESULT_TYPE],
+	                                  SPAN("input_required"));
 	bool type = !found[RELAY_RESULT_TYPE].at;
 	bool hints = cacheable && (!found[RELAY_RESULT_TTL].at ||
 	                           !found[RELAY_RESULT_SCOPE].at);
@@ -245,9 +246,9 @@ static bool is_empty(struct span object)
 /* Does the result's type make sense to this client? */
 static bool check_type(struct call *c, struct span type)
 {
-	if (!type.at || scan_string_eq(type, SPAN("complete")))
+	if (!type.at || value_string_eq(type, SPAN("complete")))
 		return true;
-	if (scan_string_eq(type, SPAN("input_required"))) {
+	if (value_string_eq(type, SPAN("input_required"))) {
 		if (takes_input(c))
 			return true;
 		relay_fail(c, OUTCOME_ERROR,
@@ -264,15 +265,16 @@ void deliver_result(struct call *c, const struct span *found)
 	struct span result = found[RELAY_RESULT];
 	struct parts p = { .n = 0 };
 
-	if (scan_type(result) != SCAN_OBJECT) {
+	if (value_type(result) != VALUE_OBJECT) {
 		relay_nonsense(c, "its result is not an object");
 		return;
 	}
 	if (!check_type(c, found[RELAY_RESULT_TYPE]))
 		return;
-	c->reply->outcome = scan_type(found[RELAY_RESULT_IS_ERROR]) == SCAN_TRUE
-	                            ? OUTCOME_TOOL_ERROR
-	                            : OUTCOME_SUCCESS;
+	c->reply->outcome =
+		value_type(found[RELAY_RESULT_IS_ERROR]) == VALUE_TRUE
+			? OUTCOME_TOOL_ERROR
+			: OUTCOME_SUCCESS;
 	if (renames_contents(c, found) ||
 	    (c->client == VIEW_LEGACY &&
 	     (found[RELAY_RESULT_TYPE].at || found[RELAY_RESULT_TTL].at ||
@@ -316,9 +318,9 @@ static struct span public_data(struct call *c, struct span data)
 	char own[MESSAGE_URI_MAX];
 	int n;
 
-	if (!(b->flags & BACKEND_NAMESPACE) || scan_type(data) != SCAN_OBJECT)
+	if (!(b->flags & BACKEND_NAMESPACE) || value_type(data) != VALUE_OBJECT)
 		return data;
-	n = scan_string(scan_get(data, SPAN("uri")), own, sizeof(own));
+	n = value_string(value_get(data, SPAN("uri")), own, sizeof(own));
 	if (n <= 0)
 		return data;
 	catalog_public_uri(snapshot_text(c->snap, b->identifier),
@@ -336,9 +338,9 @@ void deliver_error(struct call *c, const struct span *found)
 	int64_t code;
 	int status = 200;
 
-	if (!scan_integer(found[RELAY_ERROR_CODE], &code) || code < INT32_MIN ||
-	    code > INT32_MAX ||
-	    scan_type(found[RELAY_ERROR_MESSAGE]) != SCAN_STRING) {
+	if (!value_integer(found[RELAY_ERROR_CODE], &code) ||
+	    code < INT32_MIN || code > INT32_MAX ||
+	    value_type(found[RELAY_ERROR_MESSAGE]) != VALUE_STRING) {
 		relay_nonsense(c, "its error has no code or no message");
 		return;
 	}

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/scan.h"
+#include "lib/value.h"
 #include "proxy/ask.h"
 
 #define STREAM_LIVED_MS  5000 /* a stream that lasted this long worked */
@@ -201,15 +201,15 @@ static void keep_streams(struct discover *d)
 
 static void take_versions(struct discover *d, struct span versions)
 {
-	struct scan_iter it;
+	struct value_iter it;
 	struct span version;
 
-	scan_iter_init(&it, versions);
-	while (scan_array_next(&it, &version)) {
+	value_iter_init(&it, versions);
+	while (value_array_next(&it, &version)) {
 		d->now.is_modern |=
-			scan_string_eq(version, SPAN(ASK_MODERN_VERSION));
+			value_string_eq(version, SPAN(ASK_MODERN_VERSION));
 		for (size_t i = 0; i < ARRAY_LEN(legacy_versions); i++)
-			d->now.is_legacy |= scan_string_eq(
+			d->now.is_legacy |= value_string_eq(
 				version, span_str(legacy_versions[i]));
 	}
 }
@@ -217,7 +217,7 @@ static void take_versions(struct discover *d, struct span versions)
 static void take_error(struct ask *a, const struct span found[])
 {
 	if (a->code == ASK_CODE_UNSUPPORTED_VERSION &&
-	    scan_type(found[INBOX_SUPPORTED]) == SCAN_ARRAY)
+	    value_type(found[INBOX_SUPPORTED]) == VALUE_ARRAY)
 		take_versions(discover_of(a), found[INBOX_SUPPORTED]);
 }
 
@@ -229,30 +229,31 @@ static void take_capabilities(struct ask *a, const struct span found[])
 
 	d->changes[a->era] = 0;
 	for (size_t i = 0; i < ARRAY_LEN(capabilities); i++) {
-		struct span one = scan_get(all, capabilities[i].name);
+		struct span one = value_get(all, capabilities[i].name);
 
-		if (scan_type(one) != SCAN_OBJECT)
+		if (value_type(one) != VALUE_OBJECT)
 			continue;
 		era->abilities |= capabilities[i].ability;
-		if (scan_type(scan_get(one, SPAN("listChanged"))) == SCAN_TRUE)
+		if (value_type(value_get(one, SPAN("listChanged"))) ==
+		    VALUE_TRUE)
 			d->changes[a->era] |= capabilities[i].changes;
 		if (capabilities[i].ability == ABILITY_RESOURCES &&
-		    scan_type(scan_get(one, SPAN("subscribe"))) == SCAN_TRUE)
+		    value_type(value_get(one, SPAN("subscribe"))) == VALUE_TRUE)
 			era->abilities |= ABILITY_SUBSCRIBE;
 	}
 
 	struct span raw = found[INBOX_INSTRUCTIONS];
-	if (scan_type(raw) != SCAN_STRING || raw.len > INSTRUCTIONS_MAX)
+	if (value_type(raw) != VALUE_STRING || raw.len > INSTRUCTIONS_MAX)
 		return;
 	char *to = buf_reserve(&era->instructions, raw.len);
-	int n = to ? scan_string(raw, to, raw.len) : 0;
+	int n = to ? value_string(raw, to, raw.len) : 0;
 	if (n > 0)
 		buf_commit(&era->instructions, (size_t)n);
 }
 
 static void take_discover(struct ask *a, const struct span found[])
 {
-	if (scan_type(found[INBOX_SUPPORTED_VERSIONS]) != SCAN_ARRAY) {
+	if (value_type(found[INBOX_SUPPORTED_VERSIONS]) != VALUE_ARRAY) {
 		a->bad = "a result without supportedVersions";
 		return;
 	}
@@ -264,7 +265,7 @@ static void take_discover(struct ask *a, const struct span found[])
 static bool take_version(struct ask_session *to, struct span version)
 {
 	for (size_t i = 0; i < ARRAY_LEN(legacy_versions); i++) {
-		if (scan_string_eq(version, span_str(legacy_versions[i]))) {
+		if (value_string_eq(version, span_str(legacy_versions[i]))) {
 			snprintf(to->version, sizeof(to->version), "%s",
 			         legacy_versions[i]);
 			return true;
@@ -307,9 +308,9 @@ static void take_cursor(struct ask *a, struct span cursor)
 
 	buf_reset(&now->cursor);
 	now->cursor.max = CURSOR_MAX;
-	if (!cursor.at || scan_type(cursor) == SCAN_NULL)
+	if (!cursor.at || value_type(cursor) == VALUE_NULL)
 		return;
-	if (scan_type(cursor) != SCAN_STRING || cursor.len > CURSOR_MAX) {
+	if (value_type(cursor) != VALUE_STRING || cursor.len > CURSOR_MAX) {
 		a->bad = "a nextCursor that is no string, or too long";
 		return;
 	}
@@ -345,15 +346,15 @@ static void take_page(struct ask *a, const struct span found[])
 	struct reading *now = &d->now;
 	struct buf *to = &now->fresh->eras[a->era].items[d->read.kind];
 	struct span items = found[lists[d->read.kind].row];
-	struct scan_iter it;
+	struct value_iter it;
 	int64_t ttl;
 
-	if (scan_type(items) != SCAN_ARRAY) {
+	if (value_type(items) != VALUE_ARRAY) {
 		a->bad = lists[d->read.kind].missing;
 		return;
 	}
-	scan_iter_init(&it, items);
-	while (scan_array_next(&it, &items)) {
+	value_iter_init(&it, items);
+	while (value_array_next(&it, &items)) {
 		if (++now->items > DISCOVER_ITEMS_MAX) {
 			a->bad = "too many items";
 			return;
@@ -362,7 +363,7 @@ static void take_page(struct ask *a, const struct span found[])
 	}
 	if (buf_err(to) < 0)
 		a->bad = "more than fits";
-	if (scan_integer(found[INBOX_TTL], &ttl) && ttl > 0 &&
+	if (value_integer(found[INBOX_TTL], &ttl) && ttl > 0 &&
 	    (now->ttl_ms == 0 || (uint64_t)ttl < now->ttl_ms))
 		now->ttl_ms = MAX((uint64_t)ttl, DISCOVER_TTL_MIN_MS);
 	take_cursor(a, found[INBOX_NEXT_CURSOR]);

@@ -1,6 +1,7 @@
 #include "proxy/inbox.h"
 
 #include "lib/scan.h"
+#include "lib/value.h"
 
 #define ROW(name, parent)                            \
 	{                                            \
@@ -47,7 +48,7 @@ static enum scan_result take(struct inbox *box, struct span text)
 {
 	struct span found[INBOX_ROWS];
 	struct scan_error why;
-	struct scan_iter it;
+	struct value_iter it;
 	enum scan_result result =
 		scan_document(text, want, INBOX_ROWS, found, &why);
 
@@ -56,13 +57,13 @@ static enum scan_result take(struct inbox *box, struct span text)
 			box->bad = why.text;
 		return result;
 	}
-	if (scan_type(text) == SCAN_OBJECT)
+	if (value_type(text) == VALUE_OBJECT)
 		box->on_message(box, found);
-	if (scan_type(text) != SCAN_ARRAY)
+	if (value_type(text) != VALUE_ARRAY)
 		return result;
-	scan_iter_init(&it, text);
-	while (scan_array_next(&it, &text)) {
-		if (scan_type(text) != SCAN_OBJECT)
+	value_iter_init(&it, text);
+	while (value_array_next(&it, &text)) {
+		if (value_type(text) != VALUE_OBJECT)
 			continue;
 		if (scan_document(text, want, INBOX_ROWS, found, &why) ==
 		    SCAN_OK)

@@ -1,7 +1,7 @@
 #include "proxy/lists.h"
 
 #include "lib/crypto.h"
-#include "lib/scan.h"
+#include "lib/value.h"
 #include "proxy/tooldef.h"
 
 /* Bytes before base64url: the longest URI of a list, made public. A shorter
@@ -54,7 +54,7 @@ static bool read_cursor(const struct snapshot *snap, const struct message *msg,
 	*first = 0;
 	if (!msg->cursor.at)
 		return true;
-	if (!scan_string_plain(msg->cursor, &text) ||
+	if (!value_string_plain(msg->cursor, &text) ||
 	    !crypto_base64url_decode(text, bytes, sizeof(bytes), &len) ||
 	    len < 2 || bytes[0] != kinds[msg->method->kind].letter ||
 	    (bytes[1] != '0' && bytes[1] != '1'))

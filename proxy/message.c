@@ -6,6 +6,7 @@
 #include "lib/base64.h"
 #include "lib/buf.h"
 #include "lib/scan.h"
+#include "lib/value.h"
 
 const struct method method_table[METHODS] = {
 #define METHOD(id_, name_, eras_, work_, kind_, ability_) \
@@ -105,7 +106,7 @@ int message_level(struct span raw)
 		                             "alert",   "emergency" };
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (scan_string_eq(raw, span_str(words[i])))
+		if (value_string_eq(raw, span_str(words[i])))
 			return (int)i;
 	return -1;
 }
@@ -210,14 +211,14 @@ static bool good_id(struct span raw)
 
 	if (raw.len > MESSAGE_ID_MAX)
 		return false;
-	return scan_type(raw) == SCAN_STRING || scan_integer(raw, &n);
+	return value_type(raw) == VALUE_STRING || value_integer(raw, &n);
 }
 
 static const struct method *find_method(struct span raw)
 {
 	struct span name;
 
-	if (!scan_string_plain(raw, &name))
+	if (!value_string_plain(raw, &name))
 		return NULL;
 	for (size_t i = 0; i < METHODS; i++)
 		if (span_eq(method_table[i].name, name))
@@ -230,7 +231,7 @@ static bool no_method(struct span raw, enum view_era era, struct problem *why)
 	struct span name = { "", 0 };
 
 	/* A name is shown only when it is plain, and never at length. */
-	scan_string_plain(raw, &name);
+	value_string_plain(raw, &name);
 	name = span_first(name, 64);
 	problem_set(why, era == VIEW_MODERN ? 404 : 200, RPC_NO_METHOD,
 	            "Method not found: %.*s", SPAN_ARG(name));
@@ -245,16 +246,16 @@ static bool check_modern(const struct h1_head *head, const struct span *found,
 	struct span header = h1_value(head, H1_MCP_PROTOCOL_VERSION);
 	struct span plain;
 
-	if (scan_type(version) != SCAN_STRING)
+	if (value_type(version) != VALUE_STRING)
 		return refuse(why, 400, RPC_INVALID_PARAMS,
 		              "params._meta needs " META
 		              "protocolVersion, a string");
-	if (scan_type(found[META_CAPABILITIES]) != SCAN_OBJECT)
+	if (value_type(found[META_CAPABILITIES]) != VALUE_OBJECT)
 		return refuse(why, 400, RPC_INVALID_PARAMS,
 		              "params._meta needs " META
 		              "clientCapabilities, an object");
 	if (head->seen[H1_MCP_PROTOCOL_VERSION] != 1 ||
-	    !scan_string_eq(version, header))
+	    !value_string_eq(version, header))
 		return refuse(
 			why, 400, RPC_HEADER_MISMATCH,
 			"Header mismatch: MCP-Protocol-Version is required "
@@ -262,7 +263,7 @@ static bool check_modern(const struct h1_head *head, const struct span *found,
 	if (!span_is(header, MESSAGE_MODERN)) {
 		problem_set(why, 400, RPC_UNSUPPORTED_VERSION,
 		            "Unsupported protocol version");
-		if (scan_string_plain(version, &plain) && plain.len <= 64)
+		if (value_string_plain(version, &plain) && plain.len <= 64)
 			snprintf(why->data, sizeof(why->data),
 			         "{\"supported\":[\"" MESSAGE_MODERN
 			         "\"],\"requested\":\"%.*s\"}",
@@ -276,7 +277,7 @@ static bool check_modern(const struct h1_head *head, const struct span *found,
 	if (msg->kind != MESSAGE_REQUEST)
 		return true;
 	if (head->seen[H1_MCP_METHOD] != 1 ||
-	    !scan_string_eq(found[METHOD_NAME], h1_value(head, H1_MCP_METHOD)))
+	    !value_string_eq(found[METHOD_NAME], h1_value(head, H1_MCP_METHOD)))
 		return refuse(
 			why, 400, RPC_HEADER_MISMATCH,
 			"Header mismatch: Mcp-Method is required once and "
@@ -321,10 +322,10 @@ static bool check_name(const struct h1_head *head, const struct message *msg,
 	if (msg->method->work != WORK_BY_NAME &&
 	    msg->method->work != WORK_BY_URI)
 		return true;
-	if (scan_type(msg->name) != SCAN_STRING)
+	if (value_type(msg->name) != VALUE_STRING)
 		return true; /* reported as missing params, later */
-	if (!scan_string_plain(msg->name, &name)) {
-		int n = scan_string(msg->name, room, sizeof(room));
+	if (!value_string_plain(msg->name, &name)) {
+		int n = value_string(msg->name, room, sizeof(room));
 
 		if (n < 0)
 			return true; /* too long: unknown name, later */
@@ -335,9 +336,9 @@ static bool check_name(const struct h1_head *head, const struct message *msg,
 
 static void locate(const struct span *found, struct message *msg)
 {
-	if (scan_type(found[PARAMS]) == SCAN_OBJECT)
+	if (value_type(found[PARAMS]) == VALUE_OBJECT)
 		msg->params = found[PARAMS];
-	if (scan_type(found[META_OBJECT]) == SCAN_OBJECT)
+	if (value_type(found[META_OBJECT]) == VALUE_OBJECT)
 		msg->meta = found[META_OBJECT];
 	msg->name = found[NAME];
 	msg->ref = found[REF];
@@ -358,7 +359,7 @@ static void locate(const struct span *found, struct message *msg)
 static bool read_kind(const struct span *found, bool modern,
                       struct message *msg, struct problem *why)
 {
-	if (!scan_string_eq(found[JSONRPC], SPAN("2.0")))
+	if (!value_string_eq(found[JSONRPC], SPAN("2.0")))
 		return refuse(why, 400, RPC_INVALID_REQUEST,
 		              "jsonrpc must be \"2.0\"");
 	if (found[RESULT].at || found[ERROR].at) {
@@ -371,13 +372,13 @@ static bool read_kind(const struct span *found, bool modern,
 		msg->error = found[ERROR];
 		return true;
 	}
-	if (scan_type(found[METHOD_NAME]) != SCAN_STRING)
+	if (value_type(found[METHOD_NAME]) != VALUE_STRING)
 		return refuse(why, 400, RPC_INVALID_REQUEST,
 		              "method must be a string");
 	if (found[ID].at && !good_id(found[ID]))
 		return refuse(why, 400, RPC_INVALID_REQUEST,
 		              "id must be a string or an integer, and short");
-	if (found[PARAMS].at && scan_type(found[PARAMS]) != SCAN_OBJECT)
+	if (found[PARAMS].at && value_type(found[PARAMS]) != VALUE_OBJECT)
 		return refuse(why, 400, RPC_INVALID_REQUEST,
 		              "params must be an object");
 	msg->kind = found[ID].at ? MESSAGE_REQUEST : MESSAGE_NOTIFICATION;
@@ -397,10 +398,10 @@ bool message_read(const struct h1_head *head, struct span body,
 	why->has_id = false;
 	if (result != SCAN_OK)
 		return refuse_json(result, &at, why);
-	if (scan_type(body) == SCAN_ARRAY)
+	if (value_type(body) == VALUE_ARRAY)
 		return refuse(why, 400, RPC_INVALID_REQUEST,
 		              "Batches are not accepted; post one message");
-	if (scan_type(body) != SCAN_OBJECT)
+	if (value_type(body) != VALUE_OBJECT)
 		return refuse(why, 400, RPC_INVALID_REQUEST,
 		              "A message must be an object");
 
@@ -434,8 +435,8 @@ bool message_read(const struct h1_head *head, struct span body,
 	if (msg->era == VIEW_MODERN && !check_name(head, msg, why))
 		return false;
 	if (msg->method->id == METHOD_TOOLS_CALL && msg->arguments.at &&
-	    scan_type(msg->arguments) != SCAN_OBJECT &&
-	    scan_type(msg->arguments) != SCAN_NULL)
+	    value_type(msg->arguments) != VALUE_OBJECT &&
+	    value_type(msg->arguments) != VALUE_NULL)
 		return refuse(why, 200, RPC_INVALID_PARAMS,
 		              "params.arguments must be an object");
 	if (msg->progress_token.at && !good_id(msg->progress_token))

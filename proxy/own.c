@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
-#include "lib/scan.h"
+#include "lib/value.h"
 
 #define TRANSPORT "streamable_http" /* the only one there is so far */
 #define SHOWN_MAX 80                /* bytes of a bad argument in an error */
@@ -395,21 +395,21 @@ static bool refuse(struct problem *why, const char *text, struct span raw)
 static bool read_arguments(const struct own *tool, struct span arguments,
                            struct answer *a, struct problem *why)
 {
-	struct scan_iter it;
+	struct value_iter it;
 	struct span key, value;
 	bool seen = false;
 
 	if (arguments.len == 0)
 		return true;
-	if (scan_type(arguments) != SCAN_OBJECT)
+	if (value_type(arguments) != VALUE_OBJECT)
 		return refuse(why, "Arguments must be an object", arguments);
-	scan_iter_init(&it, arguments);
-	while (scan_object_next(&it, &key, &value)) {
-		if (!tool->has_limit || !scan_string_eq(key, SPAN("limit")))
+	value_iter_init(&it, arguments);
+	while (value_object_next(&it, &key, &value)) {
+		if (!tool->has_limit || !value_string_eq(key, SPAN("limit")))
 			return refuse(why, "Unknown argument", key);
 		if (seen)
 			return refuse(why, "Repeated argument", key);
-		if (!scan_integer(value, &a->limit) || a->limit < 1 ||
+		if (!value_integer(value, &a->limit) || a->limit < 1 ||
 		    a->limit > OWN_LIMIT_MAX)
 			return refuse(
 				why,

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "lib/value.h"
 #include "proxy/deliver.h"
 #include "proxy/sealed.h"
 
@@ -77,7 +78,7 @@ static void on_progress(struct call *c, struct span text,
 	struct span token = found[RELAY_PARAMS_TOKEN];
 	int64_t n;
 
-	if (!c->has_token || !scan_integer(token, &n) || (uint64_t)n != c->id)
+	if (!c->has_token || !value_integer(token, &n) || (uint64_t)n != c->id)
 		return; /* nobody asked for it */
 	parts_add(&p, span_of(text.at, (size_t)(token.at - text.at)));
 	parts_add(&p, buf_span(&c->client_token));
@@ -91,20 +92,20 @@ static void on_notification(struct call *c, struct span text,
 {
 	struct parts p = { .n = 0 };
 
-	if (scan_string_eq(found[RELAY_METHOD_NAME],
-	                   SPAN("notifications/progress"))) {
+	if (value_string_eq(found[RELAY_METHOD_NAME],
+	                    SPAN("notifications/progress"))) {
 		on_progress(c, text, found);
 		return;
 	}
 	if ((c->abilities & CLIENT_URL) &&
-	    scan_string_eq(found[RELAY_METHOD_NAME],
-	                   SPAN("notifications/elicitation/complete"))) {
+	    value_string_eq(found[RELAY_METHOD_NAME],
+	                    SPAN("notifications/elicitation/complete"))) {
 		parts_add(&p, text);
 		pass_event(c, &p);
 		return;
 	}
-	if (!scan_string_eq(found[RELAY_METHOD_NAME],
-	                    SPAN("notifications/message")))
+	if (!value_string_eq(found[RELAY_METHOD_NAME],
+	                     SPAN("notifications/message")))
 		return; /* not about this request */
 	if (c->log_level < 0 ||
 	    message_level(found[RELAY_PARAMS_LEVEL]) < c->log_level)
@@ -130,15 +131,15 @@ void relay_post(struct call *c, struct span body)
 static bool can_be_asked(const struct call *c, const struct span *found)
 {
 	struct span method = found[RELAY_METHOD_NAME];
-	struct span mode = scan_get(found[RELAY_PARAMS], SPAN("mode"));
+	struct span mode = value_get(found[RELAY_PARAMS], SPAN("mode"));
 
-	if (scan_string_eq(method, SPAN("elicitation/create")))
+	if (value_string_eq(method, SPAN("elicitation/create")))
 		return c->abilities &
-		       (scan_string_eq(mode, SPAN("url")) ? CLIENT_URL
-		                                          : CLIENT_FORM);
-	if (scan_string_eq(method, SPAN("sampling/createMessage")))
+		       (value_string_eq(mode, SPAN("url")) ? CLIENT_URL
+		                                           : CLIENT_FORM);
+	if (value_string_eq(method, SPAN("sampling/createMessage")))
 		return c->abilities & CLIENT_SAMPLING;
-	return scan_string_eq(method, SPAN("roots/list")) &&
+	return value_string_eq(method, SPAN("roots/list")) &&
 	       (c->abilities & CLIENT_ROOTS);
 }
 
@@ -185,7 +186,7 @@ static void on_request(struct call *c, struct span text,
                        const struct span *found)
 {
 	struct buf answer = { .max = 1024 };
-	bool ping = scan_string_eq(found[RELAY_METHOD_NAME], SPAN("ping"));
+	bool ping = value_string_eq(found[RELAY_METHOD_NAME], SPAN("ping"));
 
 	if (can_be_asked(c, found) && ask_client(c, text, found))
 		return;
@@ -203,7 +204,7 @@ static bool our_id(const struct call *c, struct span raw)
 {
 	int64_t n;
 
-	return scan_integer(raw, &n) && (uint64_t)n == c->id;
+	return value_integer(raw, &n) && (uint64_t)n == c->id;
 }
 
 /* One whole JSON-RPC object. The call may be over when it returns. */
@@ -227,8 +228,8 @@ static void on_object(struct call *c, struct span text,
 	/* An error of the transport has no id: nobody could read ours. */
 	if (!our_id(c, found[RELAY_ID]) &&
 	    (found[RELAY_RESULT].at ||
-	     scan_type(found[RELAY_ID]) == SCAN_STRING ||
-	     scan_type(found[RELAY_ID]) == SCAN_NUMBER)) {
+	     value_type(found[RELAY_ID]) == VALUE_STRING ||
+	     value_type(found[RELAY_ID]) == VALUE_NUMBER)) {
 		relay_nonsense(c, "it answered a request that was not made");
 		return;
 	}
@@ -249,13 +250,13 @@ static bool works(const struct call *c, uint32_t attempt)
 /* 2025-03-26 backends may put several messages into an array. */
 static bool on_batch(struct call *c, struct span text)
 {
-	struct scan_iter it;
+	struct value_iter it;
 	struct span item;
 	uint32_t attempt = c->attempt;
 
-	scan_iter_init(&it, text);
-	while (works(c, attempt) && scan_array_next(&it, &item))
-		if (scan_type(item) != SCAN_OBJECT || !on_message(c, item))
+	value_iter_init(&it, text);
+	while (works(c, attempt) && value_array_next(&it, &item))
+		if (value_type(item) != VALUE_OBJECT || !on_message(c, item))
 			return false;
 	return true;
 }
@@ -273,7 +274,7 @@ static bool session_gone(struct call *c, const struct span *found)
 	if (c->status == 404)
 		return true;
 	return c->status == 400 && found &&
-	       scan_integer(found[RELAY_ERROR_CODE], &code) &&
+	       value_integer(found[RELAY_ERROR_CODE], &code) &&
 	       code == RPC_LEGACY && !our_id(c, found[RELAY_ID]);
 }
 
@@ -296,9 +297,9 @@ static bool on_message(struct call *c, struct span text)
 
 	if (scan_document(text, wanted, RELAY_WANTS, found, &why) != SCAN_OK)
 		return false;
-	if (scan_type(text) == SCAN_ARRAY)
+	if (value_type(text) == VALUE_ARRAY)
 		return on_batch(c, text);
-	if (scan_type(text) != SCAN_OBJECT)
+	if (value_type(text) != VALUE_OBJECT)
 		return false;
 	if (session_gone(c, found))
 		again(c);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "lib/crypto.h"
-#include "lib/scan.h"
+#include "lib/value.h"
 
 #define PLAIN_MAX (SEALED_QUESTION_MAX / 4 * 3 - CRYPTO_SEAL_EXTRA)
 #define BYTES_MAX (PLAIN_MAX + CRYPTO_SEAL_EXTRA)
@@ -60,24 +60,24 @@ static bool unseal(const struct snapshot *snap, struct span asker,
 
 uint32_t sealed_abilities(struct span capabilities)
 {
-	struct span elicitation = scan_get(capabilities, SPAN("elicitation"));
-	struct span sampling = scan_get(capabilities, SPAN("sampling"));
-	struct span roots = scan_get(capabilities, SPAN("roots"));
+	struct span elicitation = value_get(capabilities, SPAN("elicitation"));
+	struct span sampling = value_get(capabilities, SPAN("sampling"));
+	struct span roots = value_get(capabilities, SPAN("roots"));
 	uint32_t can = 0;
 
-	if (scan_type(elicitation) == SCAN_OBJECT) {
-		bool url = scan_get(elicitation, SPAN("url")).at != NULL;
-		bool form = scan_get(elicitation, SPAN("form")).at != NULL;
+	if (value_type(elicitation) == VALUE_OBJECT) {
+		bool url = value_get(elicitation, SPAN("url")).at != NULL;
+		bool form = value_get(elicitation, SPAN("form")).at != NULL;
 
 		/* An empty object means forms (MCP 2025-11-25). */
 		can |= form || !url ? CLIENT_FORM : 0;
 		can |= url ? CLIENT_URL : 0;
 	}
-	if (scan_type(sampling) == SCAN_OBJECT)
+	if (value_type(sampling) == VALUE_OBJECT)
 		can |= CLIENT_SAMPLING |
-		       (scan_get(sampling, SPAN("tools")).at ? CLIENT_TOOLS
-		                                             : 0);
-	if (scan_type(roots) == SCAN_OBJECT)
+		       (value_get(sampling, SPAN("tools")).at ? CLIENT_TOOLS
+		                                              : 0);
+	if (value_type(roots) == VALUE_OBJECT)
 		can |= CLIENT_ROOTS;
 	return can;
 }
@@ -138,7 +138,7 @@ bool sealed_question_open(const struct snapshot *snap, struct span asker,
 	struct span text;
 	size_t len;
 
-	if (!scan_string_plain(raw_id, &text) ||
+	if (!value_string_plain(raw_id, &text) ||
 	    text.len > SEALED_QUESTION_MAX ||
 	    !unseal(snap, asker, text, q->room, sizeof(q->room), &len) ||
 	    len < sizeof(c))

@@ -5,6 +5,7 @@
 #include "lib/buf.h"
 #include "lib/scan.h"
 #include "lib/sse.h"
+#include "lib/value.h"
 #include "lib/version.h"
 #include "proxy/sealed.h"
 
@@ -151,8 +152,8 @@ static bool read_answer(struct session *n, struct span text)
 
 	if (scan_document(text, want, ARRAY_LEN(want), found, &why) != SCAN_OK)
 		return false;
-	if (scan_type(found[1]) != SCAN_OBJECT ||
-	    !scan_string_plain(found[2], &version) ||
+	if (value_type(found[1]) != VALUE_OBJECT ||
+	    !value_string_plain(found[2], &version) ||
 	    version.len >= sizeof(n->version))
 		return false;
 	for (size_t i = 0; i < version.len; i++)

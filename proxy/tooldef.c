@@ -4,6 +4,7 @@
 
 #include "lib/scan.h"
 #include "lib/utf8.h"
+#include "lib/value.h"
 #include "proxy/catalog.h"
 
 #define ANNOTATION "x-mcp-header"
@@ -106,19 +107,19 @@ bool tooldef_visible(struct span text)
 
 bool tooldef_is_object_schema(struct span schema)
 {
-	return scan_type(schema) == SCAN_OBJECT &&
-	       scan_string_eq(scan_get(schema, SPAN("type")), SPAN("object"));
+	return value_type(schema) == VALUE_OBJECT &&
+	       value_string_eq(value_get(schema, SPAN("type")), SPAN("object"));
 }
 
 struct span tooldef_member(struct span item, struct span value)
 {
-	struct scan_iter it;
+	struct value_iter it;
 	struct span key, at;
 	const char *cut = NULL;    /* the member's first byte */
 	const char *before = NULL; /* the end of the member before it */
 
-	scan_iter_init(&it, item);
-	while (scan_object_next(&it, &key, &at)) {
+	value_iter_init(&it, item);
+	while (value_object_next(&it, &key, &at)) {
 		if (cut) /* not the last: up to the next name */
 			return span_of(cut, (size_t)(key.at - cut));
 		if (at.at == value.at)
@@ -196,7 +197,7 @@ static struct span at(const struct tooldef *def, struct ref r)
 static bool add_string(struct tooldef *out, struct span raw, size_t max)
 {
 	char *to = buf_reserve(&out->strings, raw.len);
-	int n = to ? scan_string(raw, to, MIN(raw.len, max)) : -ENOMEM;
+	int n = to ? value_string(raw, to, MIN(raw.len, max)) : -ENOMEM;
 
 	if (n < 0 || (n > 0 && memchr(to, '\0', (size_t)n)))
 		return false;
@@ -230,10 +231,10 @@ static bool mirror_type(struct span schema, uint32_t *out)
 		{ { "integer", 7 }, MIRROR_INTEGER },
 		{ { "boolean", 7 }, MIRROR_BOOLEAN },
 	};
-	struct span type = scan_get(schema, SPAN("type"));
+	struct span type = value_get(schema, SPAN("type"));
 
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-		if (scan_string_eq(type, types[i].word)) {
+		if (value_string_eq(type, types[i].word)) {
 			*out = types[i].type;
 			return true;
 		}
@@ -286,16 +287,16 @@ static const char *walk_all(const struct place *above, struct span holder,
                             bool reachable)
 {
 	struct place p = { above->out, above, { NULL, 0 }, reachable };
-	bool named = scan_type(holder) == SCAN_OBJECT;
-	struct scan_iter it;
+	bool named = value_type(holder) == VALUE_OBJECT;
+	struct value_iter it;
 	struct span schema;
 	const char *why = NULL;
 
-	if (!named && scan_type(holder) != SCAN_ARRAY)
+	if (!named && value_type(holder) != VALUE_ARRAY)
 		return NULL;
-	scan_iter_init(&it, holder);
-	while (!why && (named ? scan_object_next(&it, &p.key, &schema)
-	                      : scan_array_next(&it, &schema)))
+	value_iter_init(&it, holder);
+	while (!why && (named ? value_object_next(&it, &p.key, &schema)
+	                      : value_array_next(&it, &schema)))
 		why = walk(&p, schema);
 	return why;
 }
@@ -305,13 +306,13 @@ static const char *walk_member(const struct place *p, struct span key,
 {
 	struct place below = { p->out, p, key, false };
 
-	if (scan_string_eq(key, SPAN("properties")))
+	if (value_string_eq(key, SPAN("properties")))
 		return walk_all(p, value, p->reachable);
 	for (size_t i = 0; i < ARRAY_LEN(applicators); i++) {
-		if (!scan_string_eq(key, applicators[i].key))
+		if (!value_string_eq(key, applicators[i].key))
 			continue;
 		if (applicators[i].holds == NAMED ||
-		    scan_type(value) == SCAN_ARRAY)
+		    value_type(value) == VALUE_ARRAY)
 			return walk_all(p, value, false);
 		return walk(&below, value);
 	}
@@ -321,15 +322,15 @@ static const char *walk_member(const struct place *p, struct span key,
 /* As deep as the JSON is, which SCAN_DEPTH_MAX bounds. */
 static const char *walk(const struct place *p, struct span schema)
 {
-	struct scan_iter it;
+	struct value_iter it;
 	struct span key, value;
 	const char *why = NULL;
 
-	if (scan_type(schema) != SCAN_OBJECT)
+	if (value_type(schema) != VALUE_OBJECT)
 		return NULL;
-	scan_iter_init(&it, schema);
-	while (!why && scan_object_next(&it, &key, &value)) {
-		if (scan_string_eq(key, SPAN(ANNOTATION)))
+	value_iter_init(&it, schema);
+	while (!why && value_object_next(&it, &key, &value)) {
+		if (value_string_eq(key, SPAN(ANNOTATION)))
 			why = annotate(p, schema, value);
 		else
 			why = walk_member(p, key, value);
@@ -355,13 +356,13 @@ static const char *find_mirrors(struct tooldef *out)
 static const char *read_tool(enum view_era era, const struct span found[],
                              struct tooldef *out)
 {
-	if (scan_type(out->input_schema) != SCAN_OBJECT)
+	if (value_type(out->input_schema) != VALUE_OBJECT)
 		return "its inputSchema is no object";
-	if (scan_type(found[READ_ONLY]) == SCAN_TRUE)
+	if (value_type(found[READ_ONLY]) == VALUE_TRUE)
 		out->flags |= ENTRY_READ_ONLY;
-	if (scan_type(found[IDEMPOTENT]) == SCAN_TRUE)
+	if (value_type(found[IDEMPOTENT]) == VALUE_TRUE)
 		out->flags |= ENTRY_IDEMPOTENT;
-	if (scan_type(out->output_schema) == SCAN_OBJECT)
+	if (value_type(out->output_schema) == VALUE_OBJECT)
 		out->flags |= ENTRY_OUTPUT;
 	return era == VIEW_MODERN ? find_mirrors(out) : NULL;
 }
@@ -377,7 +378,7 @@ const char *tooldef_read(enum list_kind kind, enum view_era era,
 	out->key_raw = span_of(NULL, 0);
 	out->flags = 0;
 	out->n_mirrors = 0;
-	if (scan_type(item) != SCAN_OBJECT)
+	if (value_type(item) != VALUE_OBJECT)
 		return "it is no JSON object";
 	if (scan_document(item, want, WANTED, found, &why) != SCAN_OK)
 		return why.text;
@@ -386,7 +387,7 @@ const char *tooldef_read(enum list_kind kind, enum view_era era,
 	out->input_schema = found[INPUT_SCHEMA];
 	out->output_schema = found[OUTPUT_SCHEMA];
 	out->execution = found[EXECUTION];
-	if (scan_type(out->key_raw) != SCAN_STRING || out->key_raw.len <= 2)
+	if (value_type(out->key_raw) != VALUE_STRING || out->key_raw.len <= 2)
 		return keys[kind].missing;
 	if (!add_string(out, out->key_raw, keys[kind].max))
 		return out->key_raw.len - 2 > keys[kind].max

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "lib/scan.h"
+#include "lib/value.h"
 #include "proxy/lists.h"
 #include "proxy/own.h"
 #include "worker/access.h"
@@ -125,7 +125,7 @@ static void initialize(struct request *r, const struct message *m)
 	struct buf *b = &r->conn->w->page;
 	struct span wanted, version = SPAN(MESSAGE_LEGACY_NEWEST);
 
-	if (scan_string_plain(m->protocol_version, &wanted) &&
+	if (value_string_plain(m->protocol_version, &wanted) &&
 	    message_legacy_version(wanted))
 		version = wanted;
 	local_start_result(b, m->id);

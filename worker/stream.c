@@ -1,6 +1,6 @@
 #include "worker/stream.h"
 
-#include "lib/scan.h"
+#include "lib/value.h"
 #include "worker/answer.h"
 #include "worker/local.h"
 
@@ -53,7 +53,8 @@ void stream_open(struct request *r, const struct message *m)
 	struct problem p;
 	bool first = true;
 
-	if (m->notifications.at && scan_type(m->notifications) != SCAN_OBJECT) {
+	if (m->notifications.at &&
+	    value_type(m->notifications) != VALUE_OBJECT) {
 		problem_set(&p, 200, RPC_INVALID_PARAMS,
 		            "params.notifications must be an object");
 		answer_problem(r, &p, m->id, span_of("", 0));
@@ -67,9 +68,9 @@ void stream_open(struct request *r, const struct message *m)
 	buf_puts(b, "},\"notifications\":{");
 	for (size_t i = 0; i < ARRAY_LEN(listens); i++) {
 		struct span want =
-			scan_get(m->notifications, span_str(listens[i].flag));
+			value_get(m->notifications, span_str(listens[i].flag));
 
-		if (scan_type(want) != SCAN_TRUE)
+		if (value_type(want) != VALUE_TRUE)
 			continue;
 		r->listens |= listens[i].bit;
 		buf_addf(b, "%s\"%s\":true", first ? "" : ",", listens[i].flag);

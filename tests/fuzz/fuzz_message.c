@@ -9,6 +9,7 @@
 
 #include "lib/buf.h"
 #include "lib/scan.h"
+#include "lib/value.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,7 +47,7 @@ static void check_taken(struct span body, const struct message *m)
 	if (m->era == VIEW_LEGACY)
 		assert(message_legacy_version(m->version));
 	if (m->kind == MESSAGE_REQUEST && m->era == VIEW_MODERN)
-		assert(scan_type(m->capabilities) == SCAN_OBJECT);
+		assert(value_type(m->capabilities) == VALUE_OBJECT);
 }
 
 static void check_refused(const struct message *m, const struct problem *p)

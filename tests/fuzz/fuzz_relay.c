@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "lib/scan.h"
+#include "lib/value.h"
 #include "proxy/catalog.h"
 
 #define EVENT   "event: message\ndata: "
@@ -90,15 +91,15 @@ static const struct reply_ops ops = {
 static void check_text(struct span text, bool last)
 {
 	struct scan_error why;
-	struct span id = scan_get(text, SPAN("id"));
-	bool answer = scan_get(text, SPAN("result")).at ||
-	              scan_get(text, SPAN("error")).at;
+	struct span id = value_get(text, SPAN("id"));
+	bool answer = value_get(text, SPAN("result")).at ||
+	              value_get(text, SPAN("error")).at;
 
 	if (scan_document(text, NULL, 0, NULL, &why) != SCAN_OK)
 		abort();
 	if (last && (!span_is(id, "\"c\"") || !answer))
 		abort();
-	if (!last && !scan_get(text, SPAN("method")).at)
+	if (!last && !value_get(text, SPAN("method")).at)
 		abort();
 }
 

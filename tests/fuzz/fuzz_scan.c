@@ -3,6 +3,7 @@
  * they are cut, and hand out the same values. The first byte says where to cut.
  */
 #include "lib/scan.h"
+#include "lib/value.h"
 
 #include <stdlib.h>
 
@@ -51,24 +52,24 @@ static enum scan_result stream(struct span text, size_t cut,
 /* The raw values of what was found good can be gone over, all the way down. */
 static void visit(struct span raw, int levels)
 {
-	struct scan_iter it;
+	struct value_iter it;
 	struct span key, value;
 	char out[64];
 	int64_t number;
 
-	if (scan_type(raw) == SCAN_NOTHING)
+	if (value_type(raw) == VALUE_NOTHING)
 		abort();
 	if (raw.at[0] == '"' && /* no white space, as around the root */
 	    raw.at[raw.len - 1] == '"' &&
-	    scan_string(raw, out, sizeof(out)) == -EINVAL)
+	    value_string(raw, out, sizeof(out)) == -EINVAL)
 		abort();
-	scan_integer(raw, &number);
-	scan_iter_init(&it, raw);
-	if (scan_type(raw) == SCAN_OBJECT)
-		while (levels && scan_object_next(&it, &key, &value))
+	value_integer(raw, &number);
+	value_iter_init(&it, raw);
+	if (value_type(raw) == VALUE_OBJECT)
+		while (levels && value_object_next(&it, &key, &value))
 			visit(value, levels - 1);
-	if (scan_type(raw) == SCAN_ARRAY)
-		while (levels && scan_array_next(&it, &value))
+	if (value_type(raw) == VALUE_ARRAY)
+		while (levels && value_array_next(&it, &value))
 			visit(value, levels - 1);
 }
 

@@ -10,6 +10,7 @@
 
 #include "lib/scan.h"
 #include "lib/sse.h"
+#include "lib/value.h"
 #include "proxy/catalog.h"
 
 #define MANY      65536      /* requests one server remembers */
@@ -507,9 +508,9 @@ static void compose(struct line *l, const struct fixture_answer *a,
                     struct span body)
 {
 	struct buf text = { .max = TEXT_SIZE };
-	struct span id = scan_get(body, SPAN("id"));
-	struct span token = scan_get(
-		scan_get(scan_get(body, SPAN("params")), SPAN("_meta")),
+	struct span id = value_get(body, SPAN("id"));
+	struct span token = value_get(
+		value_get(value_get(body, SPAN("params")), SPAN("_meta")),
 		SPAN("progressToken"));
 
 	buf_reset(&l->out);
@@ -539,7 +540,7 @@ static bool answer_itself(struct line *l, struct span body)
 {
 	static char fields[128];
 	struct fixture_answer a = { .body = "" };
-	struct span method = scan_get(body, SPAN("method"));
+	struct span method = value_get(body, SPAN("method"));
 
 	if (!l->server->legacy)
 		return false;
@@ -553,7 +554,7 @@ static bool answer_itself(struct line *l, struct span body)
 			 "\"protocolVersion\":\"2025-06-18\","
 			 "\"capabilities\":{},\"serverInfo\":{\"name\":\"x\","
 			 "\"version\":\"1\"}}}";
-	} else if (!scan_get(body, SPAN("id")).at || !method.at) {
+	} else if (!value_get(body, SPAN("id")).at || !method.at) {
 		a.status = 202;
 	} else {
 		return false;

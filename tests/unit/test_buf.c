@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "lib/scan.h"
+#include "lib/value.h"
 
 #define IS(b, literal)                                         \
 	cr_assert(span_eq(buf_span(b), SPAN(literal)), "%.*s", \
@@ -208,7 +209,7 @@ static void check_json(struct span plain, bool same)
 	buf_add_json(&b, plain);
 	cr_assert_eq(buf_err(&b), 0);
 	cr_assert_eq(scan_document(buf_span(&b), NULL, 0, NULL, &why), SCAN_OK);
-	cr_assert_eq(scan_string_eq(buf_span(&b), plain), same);
+	cr_assert_eq(value_string_eq(buf_span(&b), plain), same);
 	buf_free(&b);
 }
 

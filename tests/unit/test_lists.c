@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/crypto.h"
+#include "lib/value.h"
 #include "tests/unit/fixture_proxy.h"
 
 #define TOOLS 1250 /* of each of two backends */
@@ -137,14 +138,14 @@ static bool page(enum view_era era, const char *method, const char *cursor,
 /* Names of the page, and the cursor of the next; NULL: there is none. */
 static size_t read_page(const char *member, const char *key, char **cursor)
 {
-	struct span result = scan_get(buf_span(&client.out), SPAN("result"));
-	struct span next = scan_get(result, SPAN("nextCursor")), item;
-	struct scan_iter it;
+	struct span result = value_get(buf_span(&client.out), SPAN("result"));
+	struct span next = value_get(result, SPAN("nextCursor")), item;
+	struct value_iter it;
 	size_t n = 0;
 
-	scan_iter_init(&it, scan_get(result, span_str(member)));
-	while (scan_array_next(&it, &item)) {
-		struct span name = scan_get(item, span_str(key));
+	value_iter_init(&it, value_get(result, span_str(member)));
+	while (value_array_next(&it, &item)) {
+		struct span name = value_get(item, span_str(key));
 
 		cr_assert_lt(n_names, (size_t)NAMES);
 		names[n_names++] = strndup(name.at + 1, name.len - 2);
@@ -215,20 +216,21 @@ Test(lists, members_of_each_era)
 	settings.list_ttl = 1234;
 	build(NULL, 0);
 	cr_assert(page(VIEW_MODERN, "tools/list", NULL, NULL, &why));
-	result = scan_get(buf_span(&client.out), SPAN("result"));
+	result = value_get(buf_span(&client.out), SPAN("result"));
 	cr_expect(
-		span_is(scan_get(result, SPAN("resultType")), "\"complete\""));
-	cr_expect(span_is(scan_get(result, SPAN("ttlMs")), "1234"));
-	cr_expect(span_is(scan_get(result, SPAN("cacheScope")), "\"private\""));
-	cr_expect(span_is(scan_get(result, SPAN("_meta")),
+		span_is(value_get(result, SPAN("resultType")), "\"complete\""));
+	cr_expect(span_is(value_get(result, SPAN("ttlMs")), "1234"));
+	cr_expect(
+		span_is(value_get(result, SPAN("cacheScope")), "\"private\""));
+	cr_expect(span_is(value_get(result, SPAN("_meta")),
 	                  "{\"io.modelcontextprotocol/serverInfo\":"
 	                  "{\"name\":\"gateway\",\"version\":\"1.2.3\"}}"));
 	cr_assert(page(VIEW_LEGACY, "tools/list", NULL, NULL, &why));
-	result = scan_get(buf_span(&client.out), SPAN("result"));
-	cr_expect_not(scan_get(result, SPAN("resultType")).at);
-	cr_expect_not(scan_get(result, SPAN("ttlMs")).at);
-	cr_expect_not(scan_get(result, SPAN("_meta")).at);
-	cr_expect(scan_get(result, SPAN("nextCursor")).at);
+	result = value_get(buf_span(&client.out), SPAN("result"));
+	cr_expect_not(value_get(result, SPAN("resultType")).at);
+	cr_expect_not(value_get(result, SPAN("ttlMs")).at);
+	cr_expect_not(value_get(result, SPAN("_meta")).at);
+	cr_expect(value_get(result, SPAN("nextCursor")).at);
 }
 
 Test(lists, empty_lists)

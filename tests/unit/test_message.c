@@ -6,6 +6,7 @@
 
 #include "lib/buf.h"
 #include "lib/scan.h"
+#include "lib/value.h"
 
 #define P "\"io.modelcontextprotocol/"
 #define VERSION_META(v)                                  \
@@ -414,7 +415,7 @@ Test(message, data_of_an_error_is_json_whatever_was_asked)
 		struct buf raw = { .max = 512 };
 
 		buf_addf(&raw, "\"%s\"", versions[i]);
-		int n = scan_string(buf_span(&raw), plain, sizeof(plain) - 1);
+		int n = value_string(buf_span(&raw), plain, sizeof(plain) - 1);
 		buf_free(&raw);
 		if (n < 0 || memchr(plain, '\0', (size_t)n))
 			continue;
@@ -429,7 +430,7 @@ Test(message, data_of_an_error_is_json_whatever_was_asked)
 		cr_expect_eq(
 			scan_document(span_str(why.data), NULL, 0, NULL, &at),
 			SCAN_OK, "%s", why.data);
-		cr_expect(scan_get(span_str(why.data), SPAN("requested")).at);
+		cr_expect(value_get(span_str(why.data), SPAN("requested")).at);
 	}
 }
 

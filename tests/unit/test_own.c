@@ -7,6 +7,7 @@
 
 #include "lib/clock.h"
 #include "lib/scan.h"
+#include "lib/value.h"
 #include "shm/builder.h"
 
 #define NAUGHTY "a|b\n![x](http://e)<b>`*\\\x01"
@@ -98,7 +99,7 @@ static struct span member(struct span object, const char *path)
 	while (*path) {
 		size_t n = strcspn(path, "/");
 
-		object = scan_get(object, span_of(path, n));
+		object = value_get(object, span_of(path, n));
 		path += n + (path[n] == '/');
 	}
 	return object;
@@ -109,7 +110,7 @@ static void call(enum own_tool tool, const char *arguments)
 {
 	struct scan_error error;
 	struct span content, first;
-	struct scan_iter it;
+	struct value_iter it;
 
 	buf_reset(&result);
 	cr_assert(
@@ -119,14 +120,14 @@ static void call(enum own_tool tool, const char *arguments)
 	             SCAN_OK, "%s at %zu in %.*s", error.text, error.offset,
 	             SPAN_ARG(buf_span(&result)));
 	cr_assert(span_is(member(buf_span(&result), "isError"), "false"));
-	cr_assert_eq(scan_type(member(buf_span(&result), "structuredContent")),
-	             SCAN_OBJECT);
+	cr_assert_eq(value_type(member(buf_span(&result), "structuredContent")),
+	             VALUE_OBJECT);
 	cr_assert_not(member(buf_span(&result), "resultType").at);
 	content = member(buf_span(&result), "content");
-	scan_iter_init(&it, content);
-	cr_assert(scan_array_next(&it, &first));
+	value_iter_init(&it, content);
+	cr_assert(value_array_next(&it, &first));
 	cr_assert(span_is(member(first, "type"), "\"text\""));
-	cr_assert_not(scan_array_next(&it, &content));
+	cr_assert_not(value_array_next(&it, &content));
 }
 
 static struct span data(const char *path)
@@ -138,13 +139,13 @@ static struct span data(const char *path)
 static const char *text(void)
 {
 	static char room[1 << 16];
-	struct scan_iter it;
+	struct value_iter it;
 	struct span first;
 
-	scan_iter_init(&it, member(buf_span(&result), "content"));
-	cr_assert(scan_array_next(&it, &first));
+	value_iter_init(&it, member(buf_span(&result), "content"));
+	cr_assert(value_array_next(&it, &first));
 
-	int n = scan_string(member(first, "text"), room, sizeof(room) - 1);
+	int n = value_string(member(first, "text"), room, sizeof(room) - 1);
 	cr_assert_geq(n, 0);
 	room[n] = '\0';
 	return room;
@@ -238,7 +239,7 @@ Test(own, an_error_without_its_end_stays_in_its_place)
 
 Test(own, list_of_backends_for_people_and_programs)
 {
-	struct scan_iter it;
+	struct value_iter it;
 	struct span first;
 
 	build(ARRAY_LEN(setups), true, true);
@@ -270,8 +271,8 @@ Test(own, list_of_backends_for_people_and_programs)
 		cr_expect(strstr(text(), expected[i]), "%s\nnot in\n%s",
 		          expected[i], text());
 
-	scan_iter_init(&it, data("backends"));
-	cr_assert(scan_array_next(&it, &first));
+	value_iter_init(&it, data("backends"));
+	cr_assert(value_array_next(&it, &first));
 	cr_expect(span_is(member(first, "name"), "\"oci-compute\""));
 	cr_expect(span_is(member(first, "description"), "\"Compute\""));
 	cr_expect(span_is(member(first, "status"), "\"healthy\""));
@@ -280,13 +281,13 @@ Test(own, list_of_backends_for_people_and_programs)
 	                  "[\"2026-07-28\",\"2025-06-18\"]"));
 	cr_expect(span_is(member(first, "breaker"), "\"closed\""));
 	cr_expect(span_is(member(first, "last_healthy"), "null"));
-	cr_assert(scan_array_next(&it, &first));
+	cr_assert(value_array_next(&it, &first));
 	cr_expect(span_is(member(first, "description"), "null"));
 	cr_expect(span_is(member(first, "breaker"), "\"open\""));
 	cr_expect(span_is(member(first, "call_failures"), "5"));
-	cr_assert(scan_array_next(&it, &first));
-	cr_assert(scan_array_next(&it, &first));
-	cr_assert_not(scan_array_next(&it, &first));
+	cr_assert(value_array_next(&it, &first));
+	cr_assert(value_array_next(&it, &first));
+	cr_assert_not(value_array_next(&it, &first));
 }
 
 Test(own, no_backends_are_listed_too)
@@ -320,19 +321,19 @@ static void record(unsigned i)
 
 static size_t count_records(void)
 {
-	struct scan_iter it;
+	struct value_iter it;
 	struct span one;
 	size_t n = 0;
 
-	scan_iter_init(&it, data("records"));
-	while (scan_array_next(&it, &one))
+	value_iter_init(&it, data("records"));
+	while (value_array_next(&it, &one))
 		n++;
 	return n;
 }
 
 Test(own, audit_log_is_newest_first)
 {
-	struct scan_iter it;
+	struct value_iter it;
 	struct span one;
 
 	build(0, true, true);
@@ -349,13 +350,13 @@ Test(own, audit_log_is_newest_first)
 		"tool_error | 1.500 ms |\n"
 		"| 2023-11-14T22:13:20.123Z | tool_0 | anonymous |  | success "
 		"| 1.500 ms |\n");
-	scan_iter_init(&it, data("records"));
-	cr_assert(scan_array_next(&it, &one));
-	cr_expect(scan_string_eq(member(one, "client_id"), SPAN(NAUGHTY)));
+	value_iter_init(&it, data("records"));
+	cr_assert(value_array_next(&it, &one));
+	cr_expect(value_string_eq(member(one, "client_id"), SPAN(NAUGHTY)));
 	cr_expect(span_is(member(one, "request_id"), "\"id-1\""));
 	cr_expect(span_is(member(one, "status"), "\"tool_error\""));
 	cr_expect(span_is(member(one, "error"), "\"refused\""));
-	cr_assert(scan_array_next(&it, &one));
+	cr_assert(value_array_next(&it, &one));
 	cr_expect(span_is(member(one, "tool"), "\"tool_0\""));
 	cr_expect(span_is(member(one, "timestamp"),
 	                  "\"2023-11-14T22:13:20.123Z\""));

@@ -6,6 +6,7 @@
 
 #include "lib/clock.h"
 #include "lib/scan.h"
+#include "lib/value.h"
 #include "lib/version.h"
 #include "shm/builder.h"
 
@@ -130,7 +131,7 @@ static int get(enum page page)
 
 static struct span member(const char *key)
 {
-	return scan_get(buf_span(&body), span_str(key));
+	return value_get(buf_span(&body), span_str(key));
 }
 
 #define HAS(key, json)                                                   \

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/scan.h"
+#include "lib/value.h"
 #include "tests/unit/fixture_worker.h"
 
 #define ITEM(name) \
@@ -83,7 +84,7 @@ static size_t lines(int fd, struct span out[], size_t max)
 
 static void expect(struct span line, const char *key, const char *raw)
 {
-	struct span got = scan_get(line, span_str(key));
+	struct span got = value_get(line, span_str(key));
 
 	cr_expect(span_is(got, raw), "%s is %.*s in %.*s", key, SPAN_ARG(got),
 	          SPAN_ARG(line));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/value.h"
 #include "tests/unit/fixture_proxy.h"
 
 /*
@@ -405,8 +406,8 @@ static int code_of(struct span text)
 {
 	int64_t code = 0;
 
-	scan_integer(scan_get(scan_get(text, SPAN("error")), SPAN("code")),
-	             &code);
+	value_integer(value_get(value_get(text, SPAN("error")), SPAN("code")),
+	              &code);
 	return (int)code;
 }
 
@@ -545,10 +546,10 @@ Test(relay, a_large_answer_streams_as_one_event)
 	cr_expect(client.complete);
 	cr_expect_eq(client.type, REPLY_EVENTS);
 	cr_expect_eq(fixture_client_count(&client), 1u);
-	cr_expect(
-		scan_get(scan_get(fixture_client_last(&client), SPAN("result")),
-	                 SPAN("resultType"))
-			.at);
+	cr_expect(value_get(value_get(fixture_client_last(&client),
+	                              SPAN("result")),
+	                    SPAN("resultType"))
+	                  .at);
 	buf_free(&sent);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/crypto.h"
+#include "lib/value.h"
 #include "tests/unit/fixture_worker.h"
 #include "worker/stream.h"
 
@@ -138,10 +139,10 @@ static int code(void)
 {
 	int64_t n = 0;
 
-	scan_integer(scan_get(scan_get(fixture_answer_body(&caller, 0),
-	                               SPAN("error")),
-	                      SPAN("code")),
-	             &n);
+	value_integer(value_get(value_get(fixture_answer_body(&caller, 0),
+	                                  SPAN("error")),
+	                        SPAN("code")),
+	              &n);
 	return (int)n;
 }
 

@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-#include "lib/scan.h"
+#include "lib/value.h"
 #include "proxy/catalog.h"
 
 /* Through catalogues it is tested in test_catalog.c; here are its details. */
@@ -56,7 +56,7 @@ Test(tooldef, without_a_member)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct span item = span_str(cases[i].item);
 		struct span cut =
-			tooldef_member(item, scan_get(item, SPAN("x")));
+			tooldef_member(item, value_get(item, SPAN("x")));
 		struct buf left = { .max = 256 };
 
 		buf_add(&left, item.at, (size_t)(cut.at - item.at));
@@ -77,7 +77,8 @@ Test(tooldef, own_tools)
 		                            tooldef_own(i), &def));
 		cr_expect_eq(def.flags, ENTRY_READ_ONLY | ENTRY_IDEMPOTENT);
 		cr_expect(tooldef_is_object_schema(def.input_schema));
-		cr_expect_null(scan_get(def.input_schema, SPAN("required")).at);
+		cr_expect_null(
+			value_get(def.input_schema, SPAN("required")).at);
 	}
 	tooldef_fini(&def);
 }
