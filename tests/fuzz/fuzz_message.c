@@ -40,7 +40,9 @@ static void check_taken(struct span body, const struct message *m)
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		inside(body, parts[i]);
-	assert((m->kind == MESSAGE_REQUEST) == (m->id.len > 0));
+	/* A response without an id answers nothing. */
+	assert(m->kind != MESSAGE_REQUEST || m->id.len > 0);
+	assert(m->kind != MESSAGE_NOTIFICATION || m->id.len == 0);
 	assert(m->id.len <= MESSAGE_ID_MAX);
 	assert(m->kind != MESSAGE_REQUEST || m->method);
 	assert(m->era != VIEW_MODERN || m->kind != MESSAGE_RESPONSE);
@@ -55,7 +57,7 @@ static void check_refused(const struct message *m, const struct problem *p)
 	struct scan_error why;
 
 	assert(p->status == 200 || p->status == 400 || p->status == 404);
-	assert(p->has_id == (m->id.len > 0));
+	assert(!p->has_id || m->id.len > 0);
 	assert(memchr(p->text, '\0', sizeof(p->text)) && p->text[0]);
 	if (p->data[0])
 		assert(scan_document(span_str(p->data), NULL, 0, NULL, &why) ==
