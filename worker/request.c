@@ -480,7 +480,8 @@ void request_serve(struct conn *c, const struct h1_request *head,
 	if (!message_read(&head->head, body, &m, &p)) {
 		r->method = m.method;
 		r->era = m.era;
-		answer_problem(r, &p, m.id, span_of("", 0));
+		answer_problem(r, &p, p.has_id ? m.id : span_of("", 0),
+		               span_of("", 0));
 		return;
 	}
 	if (!read_session(r, head, &m, &p)) {
