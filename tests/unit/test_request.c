@@ -515,6 +515,11 @@ Test(request, small_methods)
 	cr_expect_eq(fixture_answer_body(&caller, 0).len, 0u);
 	cr_expect_eq(post("", "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"),
 	             202);
+	/* The id of a refused response is none of ours. */
+	cr_expect_eq(post("MCP-Protocol-Version: 1999-01-01\r\n",
+	                  "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"),
+	             400);
+	cr_expect_not(says("\"id\""));
 	cr_expect_eq(post("", "[]"), 400);
 	cr_expect_eq(code(), RPC_INVALID_REQUEST);
 	cr_expect_eq(post("", "{"), 400);
