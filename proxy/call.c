@@ -627,6 +627,7 @@ static void on_session(struct session_wait *w, const char *error)
 void call_send(struct call *c)
 {
 	c->form = FORM_UNKNOWN;
+	sse_fini(&c->sse); /* of an answer before this one, if any */
 	c->status = 0;
 	if (c->server == VIEW_LEGACY) {
 		c->wait.done = on_session;

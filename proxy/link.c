@@ -39,6 +39,7 @@ static void on_gone(struct source *src)
 
 static void take_idle(struct link *l)
 {
+	assert(l->prev);
 	*l->prev = l->next;
 	if (l->next)
 		l->next->prev = l->prev;
@@ -481,9 +482,8 @@ static void answer(struct link *l, struct span rest)
 	l->keep_alive = r->head.keep_alive;
 	l->keep_ms = MIN(r->keep_alive_seconds, 86400u) * 1000u;
 	x->state = ANSWERING;
-	loop_timer(l->up->loop, &x->timer,
-	           stream ? b->stream_idle_ms : b->idle_timeout_ms,
-	           exchange_due);
+	l->silence_ms = stream ? b->stream_idle_ms : b->idle_timeout_ms;
+	loop_timer(l->up->loop, &x->timer, l->silence_ms, exchange_due);
 	if (r->status < 500)
 		board_breaker_ok(&l->up->board->backends[b->slot]);
 	l->last = false;
@@ -565,10 +565,8 @@ static void readable(struct link *l)
 	struct span in = span_of(l->up->in, (size_t)n);
 
 	if (x->state == ANSWERING) {
-		const struct backend *b = exchange_backend(x);
-
 		if (!x->unwanted)
-			loop_timer(l->up->loop, &x->timer, b->stream_idle_ms,
+			loop_timer(l->up->loop, &x->timer, l->silence_ms,
 			           exchange_due);
 		deliver(l, in);
 		return;

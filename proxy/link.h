@@ -48,10 +48,11 @@ struct link {
 	uint64_t left;
 	struct chunked chunked;
 	enum h1_body framing;
-	uint32_t keep_ms; /* how long the backend keeps it, 0: unknown */
-	uint32_t address; /* index in the origin's */
-	bool reused;      /* carried an exchange before this one */
-	bool written;     /* a byte of this exchange's request went out */
+	uint32_t keep_ms;    /* how long the backend keeps it, 0: unknown */
+	uint32_t address;    /* index in the origin's */
+	bool reused;         /* carried an exchange before this one */
+	bool written;        /* a byte of this exchange's request went out */
+	uint32_t silence_ms; /* longest between two bytes of this answer */
 	bool keep_alive;
 	bool last;       /* the piece being handed out ends the body */
 	uint32_t serial; /* grows with every exchange it carries */

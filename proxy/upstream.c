@@ -307,8 +307,7 @@ void exchange_resume(struct exchange *x)
 	if (x->link && x->state == ANSWERING) {
 		loop_set(x->up->loop, &x->link->src, EPOLLIN | EPOLLRDHUP);
 		if (!x->unwanted)
-			loop_timer(x->up->loop, &x->timer,
-			           exchange_backend(x)->stream_idle_ms,
+			loop_timer(x->up->loop, &x->timer, x->link->silence_ms,
 			           exchange_due);
 	}
 }
