@@ -32,7 +32,9 @@
 /* The reason the last system call failed, negative; never 0. */
 static inline int os_error(void)
 {
-	return errno > 0 ? -errno : -EIO;
+	int err = errno;
+
+	return err > 0 ? -err : -EIO;
 }
 
 #endif
