@@ -203,9 +203,11 @@ static int refuse_duplicate(struct json *doc, uint32_t key,
 
 static int check_keys(struct json *doc, struct json_error *why)
 {
-	uint32_t *keys = malloc(doc->n_nodes * sizeof *keys);
+	uint32_t *keys;
 	int err = 0;
 
+	assert(doc->n_nodes > 0);
+	keys = malloc(doc->n_nodes * sizeof *keys);
 	if (!keys)
 		return -ENOMEM;
 	for (size_t i = 1; i < doc->n_nodes && err == 0; i++) {
@@ -275,6 +277,7 @@ static int build(struct json *doc, unsigned flags, struct json_error *why)
 	if (err == 0)
 		err = tokenize(doc, &tokens, why);
 	if (err == 0) {
+		assert(tokens);
 		memcpy(doc->plain, doc->text, doc->len + 2);
 		err = link_nodes(doc, tokens, why);
 	}
@@ -429,7 +432,7 @@ bool json_bool(struct json_value v, bool *out)
 {
 	if (json_type(v) != JSON_BOOL)
 		return false;
-	*out = *json_raw(v).at == 't';
+	*out = span_starts(json_raw(v), SPAN("t"));
 	return true;
 }
 
@@ -448,11 +451,13 @@ bool json_int64(struct json_value v, int64_t *out)
 
 bool json_double(struct json_value v, double *out)
 {
+	struct span raw = json_raw(v);
 	double d;
 
 	if (json_type(v) != JSON_NUMBER)
 		return false;
-	d = strtod(json_raw(v).at, NULL);
+	assert(raw.at);
+	d = strtod(raw.at, NULL);
 	if (!isfinite(d))
 		return false;
 	*out = d;
