@@ -269,8 +269,12 @@ void lookups_free(struct lookups *all)
 {
 	if (!all)
 		return;
-	while (all->queue)
-		lookup_cancel(all->queue);
+	while (all->queue) {
+		struct lookup *l = all->queue;
+
+		all->queue = l->next;
+		free(l);
+	}
 	loop_remove(all->loop, &all->wakeup);
 	close_mailbox(all->mail);
 	free(all);
