@@ -23,8 +23,10 @@ bool notify_wanted(void)
 static int address(struct sockaddr_un *to, socklen_t *len)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	size_t n = strlen(path);
+	size_t n;
 
+	assert(path); /* notify_wanted() */
+	n = strlen(path);
 	if (n >= sizeof(to->sun_path))
 		return -ENAMETOOLONG;
 	*to = (struct sockaddr_un){ .sun_family = AF_UNIX };
