@@ -538,6 +538,7 @@ static inline bool at_row(const struct scan_engine *s)
 
 static inline bool is_streamed(const struct scan_engine *s)
 {
+	assert(s->row > 0 && s->row <= SCAN_WANT_MAX);
 	return s->streamed & UINT32_C(1) << (s->row - 1);
 }
 
