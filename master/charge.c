@@ -40,6 +40,7 @@ static void set_error(struct charge *c, const char *error)
 	struct span whole = span_str(error);
 	size_t n = MIN(whole.len, sizeof(c->row->error) - 1);
 
+	assert(c->row);
 	if (span_eq(span_first(whole, n), span_str(c->row->error)))
 		return;
 	if (error[0])
