@@ -128,7 +128,7 @@ int listener_open(struct listeners *l, uint32_t n, char why[LISTENER_WHY_MAX])
 /* Does this socket listen where we would? */
 static bool is_ours(int fd, const union address *ours)
 {
-	union address its;
+	union address its = { .any.sa_family = AF_UNSPEC };
 	socklen_t len = sizeof(its);
 	struct ip a, b;
 	uint16_t a_port, b_port;
