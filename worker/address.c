@@ -15,7 +15,7 @@ static struct address_count **find(struct address_table *t, const struct ip *ip)
 	struct address_count **at;
 
 	if (!t->buckets)
-		t->buckets = calloc(BUCKETS, sizeof(*t->buckets));
+		t->buckets = calloc(BUCKETS, sizeof(struct address_count *));
 	if (!t->buckets)
 		abort();
 	at = &t->buckets[ip_hash(ip, t->seed) % BUCKETS];
