@@ -181,7 +181,7 @@ static void whole_metrics(const struct board *b, struct buf *out)
 
 /* Numbers of one worker, all of the type counter. */
 #define SLOT(member)   offsetof(struct slot, member)
-#define SLOT_STATUS(n) (SLOT(requests) + (n - 1) * sizeof(counter))
+#define SLOT_STATUS(n) (SLOT(requests) + ((n)-1) * sizeof(counter))
 #define SLOT_PARTS_MAX STATUS_CLASSES
 /* clang-format off */
 #define ONE(member) NULL, { { "", SLOT(member) } }
