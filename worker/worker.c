@@ -403,6 +403,7 @@ int worker_main(struct board *board, uint32_t slot, int control)
 	atomic_store(&w->me->streams_open, 0);
 	if (!set_up(w)) {
 		log_error("worker cannot start", LOG_ERR(-ENOMEM));
+		free(w); /* the rest ends with the process */
 		return 1;
 	}
 	on_beat(&w->beat);
