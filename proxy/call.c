@@ -154,6 +154,21 @@ static bool bad_params(struct problem *why, const char *text)
 	return false;
 }
 
+/* To the backend of an entry, by its own name there; false without one. */
+static bool route_entry(const struct snapshot *snap, struct route *route,
+                        const struct entry *e)
+{
+	if (!e)
+		return false;
+	route->entry = e;
+	route->own = e->flags & ENTRY_OWN;
+	if (route->own)
+		return true;
+	route->backend = e->backend;
+	set_name(route, snapshot_text(snap, e->upstream));
+	return true;
+}
+
 static bool route_uri(const struct snapshot *snap, const struct view *view,
                       struct route *route)
 {
@@ -161,12 +176,8 @@ static bool route_uri(const struct snapshot *snap, const struct view *view,
 	const struct entry *e =
 		snapshot_find(snap, &view->lists[LIST_RESOURCES], uri);
 
-	if (e) {
-		route->entry = e;
-		route->backend = e->backend;
-		set_name(route, snapshot_text(snap, e->upstream));
+	if (route_entry(snap, route, e))
 		return true;
-	}
 	e = find_template(snap, &view->lists[LIST_TEMPLATES], uri);
 	if (e) {
 		route->entry = e;
@@ -190,67 +201,61 @@ static bool read_ref(const struct message *msg, struct span *raw,
 	return true;
 }
 
+/* The name or URI that a message asks for, without its escapes. */
+static bool read_name(const struct message *msg, struct route *route,
+                      bool *by_uri, struct problem *why)
+{
+	struct span raw = msg->name;
+	bool is_prompt;
+	int n;
+
+	*by_uri = msg->method->work == WORK_BY_URI;
+	if (msg->method->work == WORK_BY_REF) {
+		if (!read_ref(msg, &raw, &is_prompt, why))
+			return false;
+		*by_uri = !is_prompt;
+	}
+	if (value_type(raw) != VALUE_STRING)
+		return bad_params(why,
+		                  *by_uri ? "params.uri must be a string"
+		                          : "params.name must be a string");
+	n = value_string(raw, route->public_name, sizeof(route->public_name));
+	route->public_len = n < 0 ? 0 : (size_t)n;
+	return n >= 0 || bad_params(why, "The name is too long");
+}
+
+static bool find_target(const struct snapshot *snap, const struct message *msg,
+                        bool by_uri, struct route *route)
+{
+	const struct view *view = snapshot_view(snap, msg->era);
+	struct span name = span_of(route->public_name, route->public_len);
+
+	if (!by_uri)
+		return route_entry(
+			snap, route,
+			snapshot_find(snap, &view->lists[msg->method->kind],
+		                      name));
+	if (route_uri(snap, view, route))
+		return true;
+	/* A template is looked up by its own text as well. */
+	return msg->method->work == WORK_BY_REF &&
+	       route_entry(
+		       snap, route,
+		       snapshot_find(snap, &view->lists[LIST_TEMPLATES], name));
+}
+
 bool call_route(const struct snapshot *snap, const struct message *msg,
                 struct route *route, struct problem *why)
 {
-	const struct view *view = snapshot_view(snap, msg->era);
-	struct span raw = msg->name;
-	bool by_uri = msg->method->work == WORK_BY_URI;
-	bool found;
-	int n;
+	bool by_uri;
 
 	route->entry = NULL;
 	route->own = false;
-	if (msg->method->work == WORK_BY_REF) {
-		bool is_prompt;
-
-		if (!read_ref(msg, &raw, &is_prompt, why))
-			return false;
-		by_uri = !is_prompt;
-	}
-	if (value_type(raw) != VALUE_STRING)
-		return bad_params(why, by_uri ? "params.uri must be a string"
-		                              : "params.name must be a string");
-	n = value_string(raw, route->public_name, sizeof(route->public_name));
-	if (n < 0) {
-		route->public_len = 0;
-		return bad_params(why, "The name is too long");
-	}
-	route->public_len = (size_t)n;
-	if (by_uri) {
-		found = route_uri(snap, view, route);
-	} else {
-		const struct entry *e = snapshot_find(
-			snap, &view->lists[msg->method->kind],
-			span_of(route->public_name, route->public_len));
-
-		route->entry = e;
-		found = e != NULL;
-		if (e && (e->flags & ENTRY_OWN)) {
-			route->own = true;
-			return true;
-		}
-		if (e) {
-			route->backend = e->backend;
-			set_name(route, snapshot_text(snap, e->upstream));
-		}
-	}
-	/* A template is looked up by its own text as well. */
-	if (!found && msg->method->work == WORK_BY_REF && by_uri) {
-		const struct entry *e = snapshot_find(
-			snap, &view->lists[LIST_TEMPLATES],
-			span_of(route->public_name, route->public_len));
-
-		if (e) {
-			route->entry = e;
-			route->backend = e->backend;
-			set_name(route, snapshot_text(snap, e->upstream));
-			found = true;
-		}
-	}
-	if (!found)
+	if (!read_name(msg, route, &by_uri, why))
+		return false;
+	if (!find_target(snap, msg, by_uri, route))
 		return unknown(msg, route, why);
-	if (!choose_era(snap, msg->era, route)) {
+	if (!route->own && !choose_era(snap, msg->era, route)) {
 		problem_set(
 			why, 200, RPC_INTERNAL,
 			"Backend %.*s has not answered yet",

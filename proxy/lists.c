@@ -130,57 +130,82 @@ static struct iovec iov_of(struct span s)
 	return (struct iovec){ (void *)(uintptr_t)s.at, s.len };
 }
 
+/* Entries of a list, from first up to last. */
+struct page {
+	enum list_kind kind;
+	const struct list *list;
+	uint32_t first, last;
+	struct span ready; /* their JSON, where it stands in one piece */
+};
+
+/* The answer up to the items; those too unless they are ready. */
+static void begin(const struct snapshot *snap, const struct message *msg,
+                  const struct scope_set *scopes, struct page *page,
+                  struct buf *out)
+{
+	const struct entry *e = snapshot_array(snap, page->list->entries);
+	uint32_t most = (uint32_t)snap->settings->list_page_size;
+
+	buf_reset(out);
+	buf_puts(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+	buf_add_span(out, msg->id);
+	buf_puts(out, ",\"result\":{\"");
+	buf_add_span(out, kinds[page->kind].member);
+	buf_puts(out, "\":[");
+	page->ready = span_of("", 0);
+	page->last = page->first;
+	if (scopes && !page->list->same_needs) {
+		gather(snap, page->list, scopes, &page->last, most, out);
+		return;
+	}
+	page->last = MIN(page->list->entries.len, page->first + most);
+	if (page->last > page->first)
+		page->ready = span_of(snap->base + e[page->first].json.off,
+		                      e[page->last - 1].json.off +
+		                              e[page->last - 1].json.len -
+		                              e[page->first].json.off);
+}
+
+/* The answer behind the items. */
+static void finish(const struct snapshot *snap, const struct message *msg,
+                   const struct scope_set *scopes, const struct page *page,
+                   struct buf *out)
+{
+	const struct entry *e = snapshot_array(snap, page->list->entries);
+
+	buf_putc(out, ']');
+	if (page->last < page->list->entries.len) {
+		uint32_t shown = page->last;
+
+		/* The cursor is the last item that was shown. */
+		while (shown > page->first && !visible(&e[shown - 1], scopes))
+			shown--;
+		if (shown > page->first)
+			add_cursor(snap, page->kind, &e[shown - 1], out);
+	}
+	if (msg->era == VIEW_MODERN)
+		lists_modern_members(snap, true, out);
+	buf_puts(out, "}}");
+}
+
 bool lists_reply(const struct snapshot *snap, const struct message *msg,
                  const struct scope_set *scopes, struct buf *scratch,
                  struct reply *reply, struct problem *why)
 {
-	enum list_kind kind = msg->method->kind;
-	const struct list *list = &snapshot_view(snap, msg->era)->lists[kind];
-	const struct entry *e = snapshot_array(snap, list->entries);
-	uint32_t most = (uint32_t)snap->settings->list_page_size;
-	struct span ready = { "", 0 };
-	uint32_t first, last;
+	struct page page = { .kind = msg->method->kind };
 
-	if (!read_cursor(snap, msg, list, &first)) {
+	page.list = &snapshot_view(snap, msg->era)->lists[page.kind];
+	if (!read_cursor(snap, msg, page.list, &page.first)) {
 		problem_set(
 			why, 200, RPC_INVALID_PARAMS,
 			"Invalid cursor: use nextCursor of the page before, "
 			"or none");
 		return false;
 	}
-	buf_reset(scratch);
-	buf_puts(scratch, "{\"jsonrpc\":\"2.0\",\"id\":");
-	buf_add_span(scratch, msg->id);
-	buf_puts(scratch, ",\"result\":{\"");
-	buf_add_span(scratch, kinds[kind].member);
-	buf_puts(scratch, "\":[");
-
-	last = first;
-	if (!scopes || list->same_needs) {
-		last = MIN(list->entries.len, first + most);
-		if (last > first)
-			ready = span_of(snap->base + e[first].json.off,
-			                e[last - 1].json.off +
-			                        e[last - 1].json.len -
-			                        e[first].json.off);
-	} else {
-		gather(snap, list, scopes, &last, most, scratch);
-	}
+	begin(snap, msg, scopes, &page, scratch);
 
 	size_t head = scratch->len;
-	buf_putc(scratch, ']');
-	if (last < list->entries.len) {
-		uint32_t shown = last;
-
-		/* The cursor is the last item that was shown. */
-		while (shown > first && !visible(&e[shown - 1], scopes))
-			shown--;
-		if (shown > first)
-			add_cursor(snap, kind, &e[shown - 1], scratch);
-	}
-	if (msg->era == VIEW_MODERN)
-		lists_modern_members(snap, true, scratch);
-	buf_puts(scratch, "}}");
+	finish(snap, msg, scopes, &page, scratch);
 	if (buf_err(scratch) < 0) {
 		problem_set(why, 200, RPC_INTERNAL,
 		            "The list is too large for one page; lower "
@@ -190,7 +215,7 @@ bool lists_reply(const struct snapshot *snap, const struct message *msg,
 
 	struct iovec body[] = {
 		iov_of(span_of(scratch->bytes, head)),
-		iov_of(ready),
+		iov_of(page.ready),
 		iov_of(span_of(scratch->bytes + head, scratch->len - head)),
 	};
 	reply->outcome = OUTCOME_SUCCESS;
