@@ -32,9 +32,10 @@
 /* The reason the last system call failed, negative; never 0. */
 static inline int os_error(void)
 {
-	int err = errno;
+	int err = errno > 0 ? -errno : -EIO;
 
-	return err > 0 ? -err : -EIO;
+	assert(err < 0); /* for who reads without knowing errno */
+	return err;
 }
 
 #endif
