@@ -88,7 +88,7 @@ static void count_tools(struct keeper *k)
 static int send_catalog(struct keeper *k, int fd)
 {
 	struct control msg = { .type = CONTROL_CATALOG };
-	struct snapshot *snap;
+	struct snapshot *snap = NULL;
 	int copy = dup(fd);
 	int err = copy < 0 ? os_error() : snapshot_open(copy, &snap);
 
@@ -96,6 +96,7 @@ static int send_catalog(struct keeper *k, int fd)
 		close(fd);
 		return err;
 	}
+	assert(snap);
 	if (k->published && same_catalog(k->published, snap)) {
 		snapshot_unref(snap);
 		close(fd);
