@@ -31,7 +31,7 @@ static void build(struct catalog_backend *known, uint32_t flags)
 	assert(catalog_build(&b, board, all) == 0);
 	int err = snapshot_open(builder_freeze(&b), &snap);
 	assert(err == 0);
-	for (int i = 0; i < VIEWS * LIST_KINDS; i++) {
+	for (unsigned i = 0; i < VIEWS * LIST_KINDS; i++) {
 		const struct list *list =
 			&snapshot_view(snap, i % VIEWS)->lists[i / VIEWS];
 		const struct entry *e = snapshot_array(snap, list->entries);
