@@ -29,14 +29,16 @@ struct fetcher {
 	struct source wakeup; /* an eventfd */
 	bool kicked;          /* a wake-up is under way */
 	unsigned depth;       /* calls into libcurl going on */
-	struct fetch *all;
-	struct fetch *dead; /* cancelled while depth was not 0 */
+	struct fetch *fresh;  /* libcurl does not know of them yet */
+	struct fetch *all;    /* it does */
+	struct fetch *due;    /* of those, to be resumed in this turn */
+	struct fetch *dead;   /* cancelled while depth was not 0 */
 	struct watch *spare;
 };
 
 struct fetch {
 	struct fetcher *fr;
-	struct fetch *next, **link; /* among all; link is NULL when not */
+	struct fetch *next, **link; /* in one of its lists, or NULL */
 	CURL *easy;
 	struct curl_slist *lines, *resolve;
 	const struct fetch_events *events;
@@ -50,12 +52,10 @@ struct fetch {
 	                              taken before the pause */
 	int err;                   /* our own reason to end it */
 	bool repeatable;
-	bool added;    /* libcurl knows of it */
 	bool sent;     /* the request is on its way */
 	bool headed;   /* the final head is complete */
 	bool paused;   /* the owner took less than it was given */
-	bool resuming; /* ... and wants more again, */
-	bool resumed;  /* which is due in this turn */
+	bool resuming; /* ... and wants more again */
 	bool over;     /* no more callbacks */
 	char sentence[SENTENCE_MAX];
 	char detail[CURL_ERROR_SIZE];
@@ -220,6 +220,19 @@ static void unlink_fetch(struct fetch *f)
 	f->link = NULL;
 }
 
+static struct fetch *take_first(struct fetch **list)
+{
+	struct fetch *f = *list;
+
+	if (!f)
+		return NULL;
+	*list = f->next;
+	if (f->next)
+		f->next->link = list;
+	f->link = NULL;
+	return f;
+}
+
 static void link_fetch(struct fetch **list, struct fetch *f)
 {
 	f->next = *list;
@@ -247,8 +260,10 @@ static void free_fetch(struct fetch *f)
 
 static void reap(struct fetcher *fr)
 {
-	while (fr->depth == 0 && fr->dead)
-		free_fetch(fr->dead);
+	struct fetch *f;
+
+	while (fr->depth == 0 && (f = take_first(&fr->dead)))
+		free_fetch(f);
 }
 
 static void end(struct fetch *f, int err, const char *sentence)
@@ -648,25 +663,19 @@ struct fetch *fetch_start(struct fetcher *fr, const struct fetch_request *req)
 		free_fetch(f);
 		return NULL;
 	}
-	link_fetch(&fr->all, f);
+	link_fetch(&fr->fresh, f);
 	kick(fr); /* libcurl refuses to be called from its callbacks */
 	return f;
 }
 
 static void add_new(struct fetcher *fr)
 {
-	struct fetch *f = fr->all;
+	struct fetch *f;
 
-	while (f) {
-		if (f->added) {
-			f = f->next;
-			continue;
-		}
-		f->added = true;
-		if (curl_multi_add_handle(fr->multi, f->easy) == CURLM_OK)
-			continue;
-		end(f, -ENOMEM, "out of memory");
-		f = fr->all; /* others may have gone with it */
+	while ((f = take_first(&fr->fresh))) {
+		link_fetch(&fr->all, f);
+		if (curl_multi_add_handle(fr->multi, f->easy) != CURLM_OK)
+			end(f, -ENOMEM, "out of memory");
 	}
 }
 
@@ -740,7 +749,6 @@ static void resume(struct fetch *f)
 {
 	struct fetcher *fr = f->fr;
 
-	f->resumed = false;
 	f->paused = false;
 	arm(f, f->idle_timeout_ms);
 	fr->depth++;
@@ -752,22 +760,23 @@ static void resume(struct fetch *f)
 	reap(fr);
 }
 
-/* From the start again after each: the callbacks may end any of them. */
+/* The callbacks may end any of them. */
 static void resume_all(struct fetcher *fr)
 {
-	struct fetch *f;
+	struct fetch *f, *next;
 
-	for (f = fr->all; f; f = f->next) {
-		f->resumed = f->resuming;
+	for (f = fr->all; f; f = next) {
+		next = f->next;
+		if (!f->resuming)
+			continue;
 		f->resuming = false;
+		unlink_fetch(f);
+		link_fetch(&fr->due, f);
 	}
-	do {
-		f = fr->all;
-		while (f && !f->resumed)
-			f = f->next;
-		if (f)
-			resume(f);
-	} while (f);
+	while ((f = take_first(&fr->due))) {
+		link_fetch(&fr->all, f);
+		resume(f);
+	}
 }
 
 /* --- the fetcher -----------------------------------------------------------
@@ -790,7 +799,6 @@ static bool begin(struct fetcher *fr)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-	fr->multi = curl_multi_init();
 	if (fd < 0)
 		return false;
 	fr->wakeup = (struct source){ .fd = fd, .on_ready = on_wakeup };
@@ -832,20 +840,32 @@ struct fetcher *fetcher_new(struct loop *loop)
 
 size_t fetcher_running(const struct fetcher *fr)
 {
+	const struct fetch *const lists[] = { fr->fresh, fr->all, fr->due };
 	size_t n = 0;
 
-	for (const struct fetch *f = fr->all; f; f = f->next)
-		n++;
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		for (const struct fetch *f = lists[i]; f; f = f->next)
+			n++;
 	return n;
+}
+
+static void free_all(struct fetch **list)
+{
+	struct fetch *f;
+
+	while ((f = take_first(list))) {
+		f->over = true;
+		free_fetch(f);
+	}
 }
 
 void fetcher_free(struct fetcher *fr)
 {
 	if (!fr)
 		return;
-	assert(fr->depth == 0);
-	while (fr->all)
-		fetch_cancel(fr->all);
+	assert(fr->depth == 0 && !fr->due);
+	free_all(&fr->fresh);
+	free_all(&fr->all);
 	if (fr->multi)
 		curl_multi_cleanup(fr->multi);
 	loop_timer_stop(fr->loop, &fr->timer);
