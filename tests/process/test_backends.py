@@ -9,7 +9,7 @@ import pytest
 import backend as b
 import tokens
 from backend import FAULTS, ODDITIES, SECRET, Backend
-from harness import Gateway, Process
+from harness import SANITIZED, Gateway, Process
 from messages import LEGACY, MODERN, VERSIONS, client_meta, legacy, modern
 from wire import DEADLINE, SLOW, Closed, eventually
 
@@ -609,7 +609,8 @@ def test_back_pressure(sse, tls):
                 for i in range(10):
                     assert client.call("alpha_echo", {"nonce": "1"}) == "1"
                 grown = Process.memory(worker)["Rss"] - before
-                assert grown < (4 << 20) * SLOW, "%d KiB" % (grown >> 10)
+                # The allocator of a sanitizer is no measure of anything.
+                assert SANITIZED or grown < 4 << 20, "%d KiB" % (grown >> 10)
                 # And it goes on when the client does.
                 r = c.head()
                 total = 0
