@@ -30,7 +30,20 @@ bool path_valid(struct span path);
  * is there is found as such. */
 struct span path_find(struct span json, struct span path);
 
-/* The same for a path of our own. */
+/* One of several paths to look for at once. */
+struct path_want {
+	struct span path;  /* from path_want() */
+	struct span found; /* as path_find() says */
+	size_t head;       /* private: bytes of its first name */
+};
+
+/* A path to look for; it must outlive the answer. */
+struct path_want path_want(struct span path);
+
+/* Set found of each of n paths, going over the members of json only once. */
+void path_find_all(struct span json, struct path_want want[], size_t n);
+
+/* path_find() for a path of our own. */
 static inline struct span path_get(struct span json, const char *path)
 {
 	return path_find(json, span_str(path));
