@@ -11,10 +11,11 @@ struct head {
 	uint64_t id;
 	uint64_t numbers[EXCHANGE_NUMBERS];
 	uint32_t lens[EXCHANGE_TEXTS];
+	uint32_t zero;
 };
 
 static_assert(sizeof(struct head) ==
-                      16 + 8 * EXCHANGE_NUMBERS + 4 * EXCHANGE_TEXTS,
+                      16 + 8 * EXCHANGE_NUMBERS + 4 * EXCHANGE_TEXTS + 4,
               "no padding may carry what was in memory before");
 
 int exchange_write(const struct exchange *message, struct buf *into)

@@ -30,6 +30,7 @@ struct signature_channel {
 	size_t n_table; /* made so far */
 	struct signature *free;
 	struct signature *unsent, **unsent_end;
+	bool closed;     /* the other end is gone for good */
 	uint64_t serial; /* of the last id, from a random start, so that an
 	                    answer to a predecessor is not taken for ours */
 	struct signature_counts counts;
@@ -115,7 +116,7 @@ static void send_or_wait(struct signature *s)
 {
 	struct signature_channel *c = s->channel;
 
-	if (s->unsent || (!c->unsent && send_now(s)))
+	if (c->closed || s->unsent || (!c->unsent && send_now(s)))
 		return;
 	s->unsent = true;
 	s->next = NULL;
@@ -283,6 +284,7 @@ static void on_ready(struct source *src, uint32_t events)
 			break;
 		if (n < 0) {
 			/* Nobody will answer any more; times run out. */
+			c->closed = true;
 			loop_remove(c->loop, src);
 			return;
 		}
@@ -325,7 +327,8 @@ void signature_channel_free(struct signature_channel *channel)
 {
 	if (!channel)
 		return;
-	loop_remove(channel->loop, &channel->socket);
+	if (!channel->closed)
+		loop_remove(channel->loop, &channel->socket);
 	for (size_t i = 0; i < channel->n_table; i++) {
 		loop_timer_stop(channel->loop, &channel->table[i]->timer);
 		buf_free(&channel->table[i]->message);
