@@ -1,0 +1,629 @@
+#include "oci/client.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/crypto.h"
+#include "lib/log.h"
+#include "lib/scan.h"
+#include "lib/url.h"
+#include "lib/value.h"
+#include "lib/version.h"
+#include "oci/sign.h"
+
+#define ID_BYTES  16  /* of an opc-request-id of ours */
+#define SHOWN_MAX 120 /* bytes shown of an answer that is no JSON */
+#define LINES_MAX 16384
+
+struct client {
+	struct client_config config;
+	struct client_call *calls; /* all that run */
+	size_t n_calls;
+	int64_t skew_s;
+	uint64_t seed;
+};
+
+static void sign(struct client_call *c);
+
+struct client *client_new(const struct client_config *config)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return NULL;
+	client->config = *config;
+	crypto_random(&client->seed, sizeof(client->seed));
+	return client;
+}
+
+void client_free(struct client *client)
+{
+	if (!client)
+		return;
+	while (client->calls)
+		client_cancel(client->calls);
+	free(client);
+}
+
+int64_t client_skew_s(const struct client *client)
+{
+	return client->skew_s;
+}
+
+size_t client_running(const struct client *client)
+{
+	return client->n_calls;
+}
+
+/* --- the end ---------------------------------------------------------------
+ */
+
+static void leave(struct client_call *c)
+{
+	if (!c->client)
+		return;
+	if (c->fetch)
+		fetch_cancel(c->fetch);
+	if (c->signature)
+		signature_cancel(c->signature);
+	c->fetch = NULL;
+	c->signature = NULL;
+	loop_timer_stop(c->client->config.loop, &c->timer);
+	if (c->next)
+		c->next->prev = c->prev;
+	*c->prev = c->next;
+	c->client->n_calls--;
+	c->client = NULL;
+}
+
+static void finish(struct client_call *c, enum client_end end)
+{
+	c->end = end;
+	c->took_us = clock_mono_us() - c->started_us;
+	if (c->wanted && end == CLIENT_OK)
+		buf_putc(&c->answer, ']');
+	if (buf_err(&c->answer) < 0 && end == CLIENT_OK)
+		c->end = CLIENT_MEMORY;
+	if (c->end != CLIENT_OK)
+		log_info("cloud request failed", LOG_SPAN("method", c->method),
+		         LOG_INT("status", c->status), LOG_STR("code", c->code),
+		         LOG_STR("opc_request_id", c->request_id),
+		         LOG_INT("tries", c->n_tries));
+	leave(c);
+	c->on_done(c);
+}
+
+void client_cancel(struct client_call *call)
+{
+	leave(call);
+}
+
+void client_call_fini(struct client_call *call)
+{
+	leave(call);
+	buf_free(&call->answer);
+	buf_free(&call->body_in);
+}
+
+PRINTF(2, 3)
+static void say(struct client_call *c, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(c->message, sizeof(c->message), format, args);
+	va_end(args);
+}
+
+static void copy(char *out, size_t size, struct span from)
+{
+	size_t n = MIN(from.len, size - 1);
+
+	if (n)
+		memcpy(out, from.at, n);
+	out[n] = '\0';
+}
+
+/* --- what an answer says ---------------------------------------------------
+ */
+
+static bool is_json(struct span text)
+{
+	struct scan_error why;
+
+	return scan_document(text, NULL, 0, NULL, &why) == SCAN_OK;
+}
+
+/* Text of a service, for people: one line. */
+static void copy_text(char *out, size_t size, struct span raw)
+{
+	char text[CLIENT_TEXT_MAX * 2];
+	int n = value_string(raw, text, sizeof(text));
+
+	if (n < 0)
+		n = 0;
+	copy(out, size, span_of(text, (size_t)n));
+	for (char *p = out; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+}
+
+/* {"code":"...","message":"..."}; anything else comes from a proxy. */
+static void read_error(struct client_call *c)
+{
+	struct span body = buf_span(&c->body_in);
+
+	c->code[0] = '\0';
+	say(c, "the service answered with status %d", c->status);
+	if (body.len == 0)
+		return;
+	if (!is_json(body)) {
+		struct span first = span_first(span_trim(body), SHOWN_MAX);
+		bool plain = true;
+
+		for (size_t i = 0; i < first.len; i++)
+			plain = plain && (unsigned char)first.at[i] >= 0x20 &&
+			        (unsigned char)first.at[i] < 0x7f;
+		if (plain)
+			say(c, "status %d, and no error document: %.*s",
+			    c->status, SPAN_ARG(first));
+		return;
+	}
+	copy_text(c->code, sizeof(c->code), value_get(body, SPAN("code")));
+	if (value_type(value_get(body, SPAN("message"))) == VALUE_STRING)
+		copy_text(c->message, sizeof(c->message),
+		          value_get(body, SPAN("message")));
+}
+
+/* The array that holds a page's items: the body, or its member of a known
+ * name. */
+static struct span items_of(struct span body)
+{
+	static const struct span names[] = { { "items", 5 },
+		                             { "objects", 7 },
+		                             { "data", 4 } };
+
+	if (value_type(body) == VALUE_ARRAY)
+		return body;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct span items = value_get(body, names[i]);
+
+		if (value_type(items) == VALUE_ARRAY)
+			return items;
+	}
+	return span_of(NULL, 0);
+}
+
+static void add_items(struct client_call *c, struct span body)
+{
+	struct span items = items_of(body), item;
+	struct value_iter it;
+
+	if (items.len == 0)
+		return;
+	value_iter_init(&it, items);
+	while (value_array_next(&it, &item)) {
+		if (c->n_items == c->wanted) {
+			c->more = true;
+			return;
+		}
+		if (c->n_items++)
+			buf_putc(&c->answer, ',');
+		buf_add_span(&c->answer, item);
+	}
+}
+
+/* Where the next page begins; false: there is none. */
+static bool next_page(struct client_call *c, struct span body)
+{
+	char name[CLIENT_URL_MAX / 2];
+	int n;
+
+	if (c->next_page[0]) {
+		c->by_start = false;
+		memcpy(c->page, c->next_page, sizeof(c->page));
+		return true;
+	}
+	/* Object Storage names the first object of the next page instead. */
+	n = value_string(value_get(body, SPAN("nextStartWith")), name,
+	                 sizeof(name));
+	if (n <= 0)
+		return false;
+	c->by_start = true;
+	copy(c->page, sizeof(c->page), span_of(name, (size_t)n));
+	return true;
+}
+
+/* --- trying again ----------------------------------------------------------
+ */
+
+static void on_pause_over(struct timer *t)
+{
+	sign(CONTAINER_OF(t, struct client_call, timer));
+}
+
+/* A number below limit. xorshift: it only has to be different everywhere. */
+static uint64_t random_below(struct client *client, uint64_t limit)
+{
+	client->seed ^= client->seed << 13;
+	client->seed ^= client->seed >> 7;
+	client->seed ^= client->seed << 17;
+	return limit ? client->seed % limit : 0;
+}
+
+/* Try again after a while; false: there have been enough tries, or there is no
+ * time. */
+static bool pause_then_retry(struct client_call *c)
+{
+	struct loop *loop = c->client->config.loop;
+	uint64_t span_ms, wait_ms;
+
+	if (c->tries >= CLIENT_ATTEMPTS_MAX)
+		return false;
+	span_ms = MIN((uint64_t)CLIENT_PAUSE_MS << (c->tries - 1),
+	              (uint64_t)CLIENT_PAUSE_MAX_MS);
+	wait_ms = span_ms / 2 + random_below(c->client, span_ms / 2 + 1);
+	wait_ms = MIN(MAX(wait_ms, c->retry_after_ms),
+	              (uint64_t)CLIENT_PAUSE_MAX_MS);
+	if (c->deadline_ms && loop_now_ms(loop) + wait_ms >= c->deadline_ms)
+		return false;
+	loop_timer(loop, &c->timer, wait_ms, on_pause_over);
+	return true;
+}
+
+/* Statuses after which the same request may well succeed. */
+static bool is_passing(const struct client_call *c)
+{
+	static const char *const states[] = { "IncorrectState",
+		                              "LockConflict" };
+
+	if (c->status == 429)
+		return true; /* it was not even looked at */
+	if (!c->repeatable)
+		return false;
+	if (c->status == 409)
+		for (size_t i = 0; i < ARRAY_LEN(states); i++)
+			if (strcmp(c->code, states[i]) == 0)
+				return span_is(c->method, "GET");
+	return c->status >= 500 && c->status != 501;
+}
+
+/*
+ * A 401 is tried once more: with the server's clock if ours is off, and with
+ * what the keeper has got meanwhile.
+ */
+static bool retry_401(struct client_call *c)
+{
+	if (c->was_401)
+		return false;
+	c->was_401 = true;
+	c->refused_generation = c->generation;
+	if (c->has_skew && (c->skew_s - c->client->skew_s > CLIENT_SKEW_S ||
+	                    c->client->skew_s - c->skew_s > CLIENT_SKEW_S)) {
+		log_warning("the clock of this machine is wrong: requests are "
+		            "signed with the time of the cloud; correct it "
+		            "(timedatectl set-ntp true)",
+		            LOG_INT("seconds_behind", c->skew_s));
+		c->client->skew_s = c->skew_s;
+		c->refused_generation = 0; /* the key is not to blame */
+	}
+	loop_timer(c->client->config.loop, &c->timer, 0, on_pause_over);
+	return true;
+}
+
+static void explain_401(struct client_call *c)
+{
+	int64_t off = c->skew_s < 0 ? -c->skew_s : c->skew_s;
+	size_t n = strlen(c->message);
+
+	if (c->has_skew && off > CLIENT_SKEW_S)
+		snprintf(c->message + n, sizeof(c->message) - n,
+		         " (the clock of this machine is %" PRId64
+		         " seconds %s that of the cloud, which allows %d: "
+		         "set it, for instance with timedatectl set-ntp true)",
+		         off, c->skew_s > 0 ? "behind" : "ahead of",
+		         CLIENT_SKEW_S);
+}
+
+static void judge_error(struct client_call *c)
+{
+	read_error(c);
+	if (c->status == 401) {
+		if (retry_401(c))
+			return;
+		explain_401(c);
+	} else if (is_passing(c) && pause_then_retry(c)) {
+		return;
+	}
+	finish(c, CLIENT_STATUS);
+}
+
+static void judge_page(struct client_call *c)
+{
+	struct span body = buf_span(&c->body_in);
+	bool more;
+
+	if (body.len && !c->no_json && !is_json(body)) {
+		say(c, "the answer is no JSON");
+		finish(c, CLIENT_GARBAGE);
+		return;
+	}
+	if (!c->wanted) {
+		struct buf empty = c->answer;
+
+		c->answer = c->body_in;
+		c->body_in = empty;
+		finish(c, CLIENT_OK);
+		return;
+	}
+	add_items(c, body);
+	more = next_page(c, body);
+	if (!more || c->n_items >= c->wanted || c->more ||
+	    ++c->n_pages >= CLIENT_PAGES_MAX) {
+		c->more = c->more || more;
+		finish(c, CLIENT_OK);
+		return;
+	}
+	c->tries = 0;
+	c->was_401 = false;
+	sign(c);
+}
+
+/* --- sending ---------------------------------------------------------------
+ */
+
+static void on_head(struct fetch *f, const struct fetch_head *head)
+{
+	struct client_call *c = fetch_owner(f);
+	struct span id = fetch_field(f, SPAN("opc-request-id"));
+	int64_t server_s;
+	uint64_t after_s;
+
+	c->status = head->status;
+	copy(c->request_id, sizeof(c->request_id), id);
+	for (char *p = c->request_id; *p; p++)
+		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f)
+			*p = '?';
+	copy(c->next_page, sizeof(c->next_page),
+	     fetch_field(f, SPAN("opc-next-page")));
+	copy(c->etag, sizeof(c->etag), fetch_field(f, SPAN("etag")));
+	copy(c->work_request, sizeof(c->work_request),
+	     fetch_field(f, SPAN("opc-work-request-id")));
+	c->has_skew = sign_date_read(fetch_field(f, SPAN("date")), &server_s);
+	if (c->has_skew)
+		c->skew_s = server_s - clock_utc_ms() / 1000;
+	c->retry_after_ms = span_u64(head->retry_after,
+	                             CLIENT_PAUSE_MAX_MS / 1000, &after_s)
+	                            ? after_s * 1000
+	                            : 0;
+}
+
+static size_t on_body(struct fetch *f, struct span body)
+{
+	struct client_call *c = fetch_owner(f);
+
+	buf_add_span(&c->body_in, body);
+	return body.len;
+}
+
+static void on_end(struct fetch *f, int err, const char *sentence)
+{
+	struct client_call *c = fetch_owner(f);
+
+	bool sent = err < 0 && fetch_was_sent(f);
+
+	c->fetch = NULL;
+	if (err == 0 && buf_err(&c->body_in) < 0)
+		err = -EMSGSIZE;
+	if (err == 0) {
+		if (c->status >= 200 && c->status < 300)
+			judge_page(c);
+		else
+			judge_error(c);
+		return;
+	}
+	c->status = 0;
+	say(c, "%s", sentence);
+	if (err == -EMSGSIZE || err == -EBADMSG || err == -EKEYREJECTED) {
+		finish(c,
+		       err == -EKEYREJECTED ? CLIENT_NETWORK : CLIENT_GARBAGE);
+		return;
+	}
+	if ((!sent || c->repeatable) && pause_then_retry(c))
+		return;
+	finish(c, err == -ETIMEDOUT ? CLIENT_TIMEOUT : CLIENT_NETWORK);
+}
+
+static const struct fetch_events events = {
+	.on_head = on_head,
+	.on_body = on_body,
+	.on_end = on_end,
+};
+
+/* The URL of this page. */
+static bool write_url(const struct client_call *c, struct buf *out)
+{
+	buf_add_span(out, c->url);
+	if (c->page[0]) {
+		bool query = span_find(c->url, '?') < c->url.len;
+
+		buf_putc(out, query ? '&' : '?');
+		buf_puts(out, c->by_start ? "start=" : "page=");
+		sign_encode(span_str(c->page), out);
+	}
+	return buf_err(out) == 0;
+}
+
+static void add_own_lines(struct client_call *c, struct buf *out)
+{
+	uint8_t id[ID_BYTES];
+
+	crypto_random(id, sizeof(id));
+	buf_puts(out, "opc-request-id: ");
+	for (size_t i = 0; i < sizeof(id); i++)
+		buf_addf(out, "%02x", id[i]);
+	buf_puts(out, "\r\naccept: ");
+	buf_puts(out, c->no_json ? "*/*" : "application/json");
+	buf_puts(out, "\r\nuser-agent: oci-mcp-gateway/" VERSION "\r\n");
+	/* libcurl sends no length with an empty body unless it is a POST. */
+	if (c->with_body && c->body.len == 0 && !span_is(c->method, "POST"))
+		buf_puts(out, "content-length: 0\r\n");
+	buf_add_span(out, c->fields);
+}
+
+static uint64_t answer_ms(const struct client_call *c)
+{
+	uint64_t left, limit = c->account->answer_timeout_ms;
+	uint64_t now = loop_now_ms(c->client->config.loop);
+
+	if (c->deadline_ms == 0)
+		return limit;
+	left = c->deadline_ms > now ? c->deadline_ms - now : 1;
+	return limit ? MIN(limit, left) : left;
+}
+
+static void send_signed(struct client_call *c,
+                        const struct signature_answer *answer)
+{
+	struct buf url = { .max = CLIENT_URL_MAX };
+	struct buf lines = { .max = LINES_MAX };
+
+	buf_add_span(&lines, answer->lines);
+	add_own_lines(c, &lines);
+	buf_reset(&c->body_in);
+	c->body_in.max = c->max_bytes;
+	c->fetch = NULL;
+	if (write_url(c, &url) && buf_err(&lines) == 0) {
+		struct fetch_request req = {
+			.method = c->method,
+			.url = buf_span(&url),
+			.fields = buf_span(&lines),
+			.body = c->body,
+			.repeatable = c->repeatable,
+			.ca_pem = c->account->ca_pem,
+			.connect_timeout_ms = c->account->connect_timeout_ms,
+			.answer_timeout_ms = answer_ms(c),
+			.idle_timeout_ms = answer_ms(c),
+			.max_bytes = c->max_bytes,
+			.events = &events,
+			.owner = c,
+		};
+		c->fetch = fetch_start(c->client->config.fetcher, &req);
+	}
+	buf_free(&url);
+	buf_free(&lines);
+	if (!c->fetch) {
+		say(c, "the request cannot be sent: its URL or its header "
+		       "fields are too long, or memory is short");
+		finish(c, CLIENT_GARBAGE);
+	}
+}
+
+/* --- signing ---------------------------------------------------------------
+ */
+
+static void on_signed(void *owner, const struct signature_answer *answer)
+{
+	struct client_call *c = owner;
+
+	c->signature = NULL;
+	if (answer->err < 0) {
+		say(c, "%.*s", SPAN_ARG(answer->sentence));
+		finish(c, answer->err == -ETIMEDOUT || answer->err == -EBUSY
+		                  ? CLIENT_TIMEOUT
+		                  : CLIENT_CREDENTIALS);
+		return;
+	}
+	c->generation = answer->generation;
+	send_signed(c, answer);
+}
+
+static void ask_signature(struct client_call *c, const struct url *url,
+                          struct span target)
+{
+	char sha256[SIGNATURE_SHA256_LEN + 1];
+	uint64_t now = loop_now_ms(c->client->config.loop);
+	struct signature_request req = {
+		.credential = c->account->credential,
+		.method = c->method,
+		.target = target,
+		.host = url->authority,
+		.with_body = c->with_body,
+		.unsigned_body = c->unsigned_body,
+		.content_length = c->body.len,
+		.refused_generation = c->refused_generation,
+		.skew_s = c->client->skew_s,
+		.on_done = on_signed,
+		.owner = c,
+	};
+
+	if (c->deadline_ms)
+		req.timeout_ms =
+			c->deadline_ms > now ? c->deadline_ms - now : 1;
+	if (c->with_body && !c->unsigned_body) {
+		sign_body_sha256(c->body, sha256);
+		req.body_sha256 = span_of(sha256, SIGNATURE_SHA256_LEN);
+	}
+	c->refused_generation = 0;
+	if (signature_ask(c->client->config.signatures, &req, &c->signature) <
+	    0) {
+		c->signature = NULL;
+		say(c, "the request cannot be signed now: too many are "
+		       "waiting, or its URL is too long");
+		finish(c, CLIENT_TIMEOUT);
+	}
+}
+
+static void sign(struct client_call *c)
+{
+	struct buf text = { .max = CLIENT_URL_MAX };
+	struct url url;
+
+	c->tries++;
+	c->n_tries++;
+	if (!write_url(c, &text) ||
+	    url_parse(buf_span(&text), &url) != URL_OK) {
+		say(c,
+		    "the URL of the request is longer than %d bytes, or no "
+		    "URL",
+		    CLIENT_URL_MAX);
+		finish(c, CLIENT_GARBAGE);
+	} else {
+		const char *end = text.bytes + text.len;
+
+		ask_signature(
+			c, &url,
+			span_of(url.path.at, (size_t)(end - url.path.at)));
+	}
+	buf_free(&text);
+}
+
+void client_start(struct client *client, struct client_call *c)
+{
+	assert(!c->client);
+	c->client = client;
+	c->next = client->calls;
+	c->prev = &client->calls;
+	if (c->next)
+		c->next->prev = &c->next;
+	client->calls = c;
+	client->n_calls++;
+	c->started_us = clock_mono_us();
+	c->tries = c->n_tries = c->n_pages = 0;
+	c->n_items = 0;
+	c->more = c->was_401 = c->has_skew = c->by_start = false;
+	c->status = 0;
+	c->page[0] = c->code[0] = c->message[0] = c->request_id[0] = '\0';
+	c->etag[0] = c->work_request[0] = '\0';
+	c->refused_generation = 0;
+	buf_reset(&c->answer);
+	c->answer.max = c->max_bytes + 2;
+	if (c->wanted)
+		buf_putc(&c->answer, '[');
+	/* on_done may not come from inside. */
+	loop_timer(client->config.loop, &c->timer, 0, on_pause_over);
+}
