@@ -41,9 +41,11 @@ enum endpoint_error {
 	                          - . _ ~ */
 	ENDPOINT_BAD_OVERRIDE, /* not an http or https URL of at most
 	                          ENDPOINT_MAX bytes without query */
+	ENDPOINT_BAD_OWN,      /* not an https URL of a host in a known realm,
+	                          without port, path and query */
 	ENDPOINT_NEEDED,       /* the service has an endpoint per resource: one
 	                          must be given */
-	ENDPOINT_FULL,         /* the buffer is full or memory is */
+	ENDPOINT_FULL,         /* over ENDPOINT_MAX, or no room in the buffer */
 	ENDPOINT_ERRORS_MAX,
 };
 
@@ -68,9 +70,10 @@ struct endpoint_request {
 	                          the template */
 	struct span base_path; /* "/20160918" or empty */
 	struct region region;
-	struct span own;      /* URL of the resource's own endpoint, from an
-	                         answer of the service; must be https and in a
-	                         known realm's domain, or at the override */
+	struct span own;      /* URL of the resource's own endpoint, out of an
+	                         answer of the service: an https URL of a host in
+	                         a known realm (region_owns_host()), without port,
+	                         path and query; goes before the templates */
 	struct span override; /* URL, configured; wins over all */
 	const struct endpoint_value *values;
 	size_t n_values;
@@ -78,8 +81,8 @@ struct endpoint_request {
 
 /*
  * Append the base URL: scheme, authority and base path, without a slash at the
- * end. Returns ENDPOINT_OK, or the error and appends nothing (but ENDPOINT_FULL
- * empties the buffer).
+ * end. Returns ENDPOINT_OK, or the error and appends nothing; when it is the
+ * buffer that was full, that sticks in it.
  */
 enum endpoint_error endpoint_url(const struct endpoint_request *request,
                                  struct buf *into);

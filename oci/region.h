@@ -4,9 +4,10 @@
  *
  * The regions that were known when this was built are in oci/region.def. Others
  * are resolved as Oracle's SDKs do it, in this order: the table; the text of
- * ~/.oci/regions-config.json; OCI_REGION_METADATA; a dot in the value, which is
- * then a domain; OCI_DEFAULT_REALM; realm oc1. With strict set the last two do
- * not count, and an unknown region is an error that names the nearest ones.
+ * ~/.oci/regions-config.json; OCI_REGION_METADATA; what the metadata service
+ * says; a dot in the value, which is then a domain; OCI_DEFAULT_REALM; realm
+ * oc1. With strict set the last two do not count, and an unknown region is an
+ * error that names the nearest ones.
  *
  * Nothing is read from a file or the environment here: the caller gives texts.
  */
@@ -60,7 +61,10 @@ struct region_sources {
 	struct span metadata; /* text of OCI_REGION_METADATA */
 	struct span realm;    /* OCI_DEFAULT_REALM: a domain, as the SDKs have
 	                         it, or a realm's name */
+	struct span instance; /* text of the metadata service's regionInfo */
 	bool strict;          /* an unknown region is an error */
+	bool no_domain;       /* and so is a name with a dot: for a name that
+	                         a caller gave, since it decides on a host */
 };
 
 enum region_error {
@@ -69,9 +73,9 @@ enum region_error {
 	REGION_BAD_NAME,     /* not letters, digits, '-' and '_', begun by a
 	                        letter; no host name when it has a dot; over
 	                        the limit */
-	REGION_UNKNOWN,      /* strict, and nobody knows it */
+	REGION_UNKNOWN,      /* strict or no_domain, and nobody knows it */
 	REGION_BAD_CONFIG,   /* config is not an array of regions */
-	REGION_BAD_METADATA, /* metadata is not a region */
+	REGION_BAD_METADATA, /* metadata or instance is not a region */
 	REGION_BAD_REALM,    /* realm is neither a domain nor a realm */
 	REGION_ERRORS_MAX,
 };
@@ -85,10 +89,11 @@ struct region_resolved {
 };
 
 /*
- * Resolve a name. sources may be NULL: only the table, a dot and, unless a name
- * is to be known, oc1; then strict is false. Texts in sources are only looked
- * at when the table does not know the name. Returns REGION_OK and *out, or the
- * error; *out is then empty.
+ * Resolve a name. Without sources only the table counts, and every other name
+ * is unknown. Texts in sources are only looked at when the table does not know
+ * the name, and each only when those before it do not. Returns REGION_OK and
+ * *out, or the error; *out is then empty. -ENOMEM counts as a text that cannot
+ * be read.
  */
 enum region_error region_resolve(struct span name,
                                  const struct region_sources *sources,

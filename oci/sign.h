@@ -127,6 +127,13 @@ void sign_body_sha256(struct span body, char out[SIGN_SHA256_LEN]);
 MUST_CHECK bool sign_date(int64_t utc_s, char out[SIGN_DATE_LEN + 1]);
 
 /*
+ * The way back, for the Date field of an answer: the clock of the server. False
+ * when text is not an IMF-fixdate of a day that exists (a leap second is taken
+ * for the second after it; the name of the day is not compared).
+ */
+MUST_CHECK bool sign_date_read(struct span text, int64_t *utc_s);
+
+/*
  * Append value with every byte but A-Z a-z 0-9 - . _ ~ as %XX in upper case
  * (RFC 3986, section 2.1). For the values of a query.
  */
@@ -199,7 +206,8 @@ enum sign_error sign_authorization(struct span key_id, struct span names,
  * of 0 too.
  * Returns SIGN_OK; what sign_string() returns; SIGN_BAD_KEY_ID, SIGN_BAD_KEY or
  * SIGN_FULL. After an error the buffer holds what it held before (nothing if it
- * was SIGN_FULL).
+ * was SIGN_FULL). The string is built where the lines will stand: with room for
+ * SIGN_HEADERS_MAX bytes more, SIGN_FULL does not happen.
  */
 enum sign_error sign_headers(const struct key *key, struct span key_id,
                              const struct sign_request *request,
