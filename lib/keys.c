@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "lib/base64.h"
+
 /* The library refuses longer exponents for long moduli; we do for all. */
 #define RSA_EXPONENT_MAX_BITS 64
 #define RSA_NEW_BITS          2048
@@ -69,8 +71,17 @@ static const char BAD_EXPONENT[] =
 static const char BAD_NUMBERS[] =
 	"holds a key whose numbers do not make a valid key";
 static const char NOT_PRIVATE[] = "holds no PEM block of a private key";
+static const char IS_PUBLIC[] =
+	"is a public key; give the private one that belongs to it";
+static const char IS_CERTIFICATE[] =
+	"is a certificate; give the private key that belongs to it";
 static const char NEEDS_PASSPHRASE[] =
-	"holds a private key that cannot be decoded with this passphrase";
+	"holds an encrypted private key, and no passphrase is given";
+static const char WRONG_PASSPHRASE[] =
+	"holds an encrypted private key that this passphrase does not open";
+static const char CUT_OFF[] =
+	"holds a private key in a PEM block that is cut off or damaged";
+static const char NO_MEMORY[] = "does not fit into memory";
 static const char NOT_CERTIFICATE[] = "holds no PEM block of a certificate";
 /* clang-format on */
 
@@ -187,7 +198,7 @@ static int adopt(EVP_PKEY *pkey, bool is_private, struct key **out,
 	struct key *key = malloc(sizeof(*key));
 	if (!key) {
 		EVP_PKEY_free(pkey);
-		*why = "does not fit into memory";
+		*why = NO_MEMORY;
 		return -ENOMEM;
 	}
 	*key = (struct key){ .pkey = pkey,
@@ -369,36 +380,73 @@ int key_from_curve(struct span crv, struct span x, struct span y,
 	return refuse(why, BAD_CURVE);
 }
 
-/* Without a passphrase the library would ask on the terminal. */
+/* A passphrase, and whether the library wanted one. */
+struct opener {
+	struct span passphrase;
+	bool asked;
+};
+
+/* Without this the library would ask on the terminal. */
 static int give_passphrase(char *into, int cap, int writing, void *arg)
 {
-	const struct span *passphrase = arg;
+	struct opener *opener = arg;
 
 	(void)writing;
-	if (passphrase->len == 0 || passphrase->len > (size_t)cap)
+	opener->asked = true;
+	if (opener->passphrase.len == 0 || opener->passphrase.len > (size_t)cap)
 		return -1;
-	memcpy(into, passphrase->at, passphrase->len);
-	return (int)passphrase->len;
+	memcpy(into, opener->passphrase.at, opener->passphrase.len);
+	return (int)opener->passphrase.len;
+}
+
+/* In the order in which they are looked for. */
+static const struct {
+	const char *text;
+	const char *because;
+} strangers[] = {
+	{ "PRIVATE KEY-----", CUT_OFF },
+	{ "-----BEGIN PUBLIC KEY", IS_PUBLIC },
+	{ "-----BEGIN RSA PUBLIC KEY", IS_PUBLIC },
+	{ "ssh-rsa ", IS_PUBLIC },
+	{ "-----BEGIN CERTIFICATE", IS_CERTIFICATE },
+};
+
+/* Why no private key came out of this. */
+static const char *blame(struct span pem, const struct opener *opener)
+{
+	if (opener->asked)
+		return opener->passphrase.len ? WRONG_PASSPHRASE
+		                              : NEEDS_PASSPHRASE;
+	for (size_t i = 0; pem.len && i < ARRAY_LEN(strangers); i++)
+		if (memmem(pem.at, pem.len, strangers[i].text,
+		           strlen(strangers[i].text)))
+			return strangers[i].because;
+	return NOT_PRIVATE;
+}
+
+/* The library wants the dashes at the beginning of a line. */
+static struct span skip_space(struct span text)
+{
+	while (text.len && strchr(" \t\r\n", *text.at) && *text.at)
+		text = span_from(text, 1);
+	return text;
 }
 
 int key_private_from_pem(struct span pem, struct span passphrase,
                          struct key **out, const char **why)
 {
-	BIO *bio = reader_of(pem);
+	struct opener opener = { .passphrase = passphrase };
 	EVP_PKEY *pkey = NULL;
 
+	pem = skip_space(pem);
+	BIO *bio = reader_of(pem);
 	if (bio)
 		pkey = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase,
-		                               &passphrase);
+		                               &opener);
 	BIO_free(bio);
 	if (pkey)
 		return adopt(pkey, true, out, why);
-	/* Enough to tell a wrong file from a wrong passphrase. */
-	if (pem.len == 0)
-		return refuse(why, NOT_PRIVATE);
-	return refuse(why, memmem(pem.at, pem.len, "ENCRYPTED", 9)
-	                           ? NEEDS_PASSPHRASE
-	                           : NOT_PRIVATE);
+	return refuse(why, blame(pem, &opener));
 }
 
 int key_generate(enum key_alg alg, struct key **out)
@@ -663,19 +711,65 @@ static void find_unit(X509 *cert, struct span head, char out[KEY_UNIT_MAX])
 	}
 }
 
+/* The first certificate, for X509_free(); NULL when there is none. */
+static X509 *read_certificate(struct span pem)
+{
+	struct opener nobody = { 0 };
+	BIO *bio = reader_of(pem);
+	X509 *cert =
+		bio ? PEM_read_bio_X509(bio, NULL, give_passphrase, &nobody)
+		    : NULL;
+
+	BIO_free(bio);
+	return cert;
+}
+
 int key_certificate_read(struct span pem, struct span unit_head,
                          struct key_certificate *out, const char **why)
 {
-	BIO *bio = reader_of(pem);
-	X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	X509 *cert = read_certificate(pem);
 
-	BIO_free(bio);
 	if (!cert)
 		return refuse(why, NOT_CERTIFICATE);
-	int ok = X509_digest(cert, EVP_sha256(), out->sha256, NULL);
+	int ok = X509_digest(cert, EVP_sha1(), out->sha1, NULL) &&
+	         X509_digest(cert, EVP_sha256(), out->sha256, NULL);
 	out->starts_s = seconds_of(X509_get0_notBefore(cert));
 	out->expires_s = seconds_of(X509_get0_notAfter(cert));
 	find_unit(cert, unit_head, out->unit);
 	X509_free(cert);
 	return ok ? 0 : refuse(why, NOT_CERTIFICATE);
+}
+
+int key_certificate_der(struct span pem, struct buf *into, const char **why)
+{
+	X509 *cert = read_certificate(pem);
+	unsigned char *der = NULL;
+	int n = cert ? i2d_X509(cert, &der) : 0;
+
+	X509_free(cert);
+	if (n <= 0)
+		return refuse(why, NOT_CERTIFICATE);
+	buf_add(into, der, (size_t)n);
+	OPENSSL_free(der);
+	if (buf_err(into) < 0)
+		*why = NO_MEMORY;
+	return buf_err(into);
+}
+
+int key_certificate_body(struct span pem, struct buf *into, const char **why)
+{
+	struct buf der = { .max = KEY_PEM_MAX };
+	int err = key_certificate_der(pem, &der, why);
+
+	if (err == 0) {
+		char *to = buf_reserve(into, BASE64_LEN(der.len));
+
+		if (to)
+			buf_commit(into, base64_encode(buf_span(&der), to));
+		else
+			*why = NO_MEMORY;
+		err = buf_err(into);
+	}
+	buf_free(&der);
+	return err;
 }

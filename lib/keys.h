@@ -24,6 +24,7 @@
 #define KEY_DER_MAX       2048  /* bytes that key_to_der() may append */
 #define KEY_SIGNATURE_MAX (KEY_RSA_MAX_BITS / 8)
 #define KEY_MD5_LEN       16
+#define KEY_SHA1_LEN      20
 #define KEY_SHA256_LEN    32
 #define KEY_UNIT_MAX      256 /* bytes, NUL included */
 
@@ -80,8 +81,13 @@ MUST_CHECK int key_from_curve(struct span crv, struct span x, struct span y,
                               struct key **out, const char **why);
 
 /*
- * A private key from PEM (PKCS#8, PKCS#1 or SEC 1; encrypted when passphrase is
- * not empty). It can sign, and verify too. Returns as key_from_pem().
+ * A private key from PEM: PKCS#8, PKCS#1 or SEC 1, each of them encrypted or
+ * not, "Proc-Type: 4,ENCRYPTED" too. A passphrase for a key that is not
+ * encrypted is not used. White space before and any text after the first block
+ * is not read. The key can sign, and verify too.
+ * Returns as key_from_pem(), with sentences of their own for a passphrase that
+ * is missing, one that is wrong, a public key, a certificate and a key that is
+ * cut off.
  */
 MUST_CHECK int key_private_from_pem(struct span pem, struct span passphrase,
                                     struct key **out, const char **why);
@@ -143,6 +149,7 @@ MUST_CHECK int key_fingerprint_md5(const struct key *key,
 
 /* What a program may want to know of its own X.509 certificate (RFC 5280). */
 struct key_certificate {
+	uint8_t sha1[KEY_SHA1_LEN];     /* fingerprint: hash of the DER */
 	uint8_t sha256[KEY_SHA256_LEN]; /* fingerprint: hash of the DER */
 	int64_t starts_s;               /* seconds since 1970, UTC */
 	int64_t expires_s;
@@ -156,6 +163,16 @@ struct key_certificate {
  */
 MUST_CHECK int key_certificate_read(struct span pem, struct span unit_head,
                                     struct key_certificate *out,
+                                    const char **why);
+
+/*
+ * Append the first certificate of pem as DER, or as one line of base64 of the
+ * DER: what stands between the lines BEGIN and END of a tidy PEM file. Returns
+ * as key_from_pem(); -ENOBUFS when it does not fit into the buffer.
+ */
+MUST_CHECK int key_certificate_der(struct span pem, struct buf *into,
+                                   const char **why);
+MUST_CHECK int key_certificate_body(struct span pem, struct buf *into,
                                     const char **why);
 
 #endif
