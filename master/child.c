@@ -11,6 +11,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "oci/environment.h"
 
 #define FIRST_WAIT_MS 100
 #define LAST_WAIT_MS  10000
@@ -175,6 +176,13 @@ NORETURN static void run(struct child *c, int control)
 	snprintf(name, sizeof(name), is_keeper ? "mcp-keeper" : "mcp-worker-%u",
 	         c->slot);
 	prctl(PR_SET_NAME, name);
+
+	/* Only the keeper may know the secrets of the environment. */
+	int lost = is_keeper ? environment_open_secrets() : 0;
+	if (lost < 0)
+		log_error("secrets of the environment are lost", LOG_ERR(lost));
+	if (!is_keeper)
+		environment_forget();
 	close_others(control);
 	log_process(child_role(c), is_keeper ? -1 : (int)c->slot);
 	board_last_words(c->row);

@@ -8,7 +8,10 @@
 #include "lib/keys.h"
 #include "lib/log.h"
 #include "lib/tls.h"
+#include "oci/credential.h"
+#include "oci/pack.h"
 #include "proxy/catalog.h"
+#include "proxy/discover.h"
 
 #define FIELDS_MAX      65536 /* bytes of the header lines of one backend */
 #define SESSION_KEY_MIN 32    /* characters */
@@ -53,6 +56,9 @@ static struct ref array(struct work *w, void *elements, size_t n, size_t size)
 
 /* --- scopes: every one that is named anywhere gets a bit ------------------ */
 
+static const char *write_scope[] = { CATALOG_WRITE_SCOPE };
+static const struct config_list to_write = { write_scope, 1 };
+
 typedef void scope_fn(struct work *w, const struct config_list *list);
 
 static void each_scope_list(struct work *w, scope_fn *fn)
@@ -66,6 +72,8 @@ static void each_scope_list(struct work *w, scope_fn *fn)
 		fn(w, &c->backends[i].required_scopes);
 	for (size_t i = 0; i < c->n_tokens; i++)
 		fn(w, &c->tokens[i].scopes);
+	if (c->packs)
+		fn(w, &to_write);
 }
 
 static void count_list(struct work *w, const struct config_list *list)
@@ -335,6 +343,81 @@ static uint32_t number(int64_t n)
 	return n < 0 ? 0 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
+/* --- the tools of Oracle Cloud -------------------------------------------- */
+
+static enum credential_method oci_method(enum config_auth_method method)
+{
+	switch (method) {
+	case CONFIG_AUTH_OCI_CONFIG:
+		return CREDENTIAL_API_KEY;
+	case CONFIG_AUTH_RESOURCE_PRINCIPAL:
+		return CREDENTIAL_RESOURCE_PRINCIPAL;
+	case CONFIG_AUTH_INSTANCE_PRINCIPAL:
+		return CREDENTIAL_INSTANCE_PRINCIPAL;
+	case CONFIG_AUTH_SECURITY_TOKEN:
+		return CREDENTIAL_SECURITY_TOKEN;
+	case CONFIG_AUTH_WORKLOAD:
+		return CREDENTIAL_WORKLOAD;
+	case CONFIG_AUTH_NONE:
+	case CONFIG_AUTH_BEARER_TOKEN:
+	case CONFIG_AUTH_API_KEY:
+		break;
+	}
+	return CREDENTIAL_AUTO;
+}
+
+static int add_recipes(struct work *w, struct backend *row)
+{
+	const struct packs *packs = w->config->packs;
+	bool writes = w->config->settings.oci_allow_mutations;
+	struct recipe_row *rows = calloc(packs->n_tools + 1, sizeof(*rows));
+	struct buf items = { .max = SIZE_MAX };
+	size_t n = 0;
+
+	if (!rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < packs->n_tools; i++) {
+		const struct pack_tool *tool = &packs->tools[i];
+
+		if (tool->flags & PACK_WRITE && !writes)
+			continue;
+		rows[n++] = (struct recipe_row){
+			.name = text(w, tool->name),
+			.recipe = bytes(w, tool->recipe),
+			.flags = tool->flags & PACK_WRITE ? RECIPE_WRITE : 0,
+		};
+	}
+	row->recipes = array(w, rows, n, sizeof(*rows));
+	pack_definitions(packs, writes, &items);
+	row->definitions = bytes(w, buf_span(&items));
+
+	int err = buf_err(&items);
+	buf_free(&items);
+	return err;
+}
+
+static int add_oci(struct work *w, const struct config_backend *b,
+                   struct backend *row)
+{
+	const struct config *c = w->config;
+	struct credential credential = {
+		.method = oci_method(b->auth_method),
+		.config_file = span_str(b->oci_config_file),
+		.profile = span_str(b->oci_profile),
+		.region = span_str(b->oci_region),
+		.tenancy = span_str(c->oci_tenancy),
+		.endpoint = span_str(c->oci_endpoint),
+	};
+
+	row->flags |= BACKEND_OCI;
+	row->oci_method = credential.method;
+	row->oci_credential = credential_id(&credential);
+	row->oci_config_file = text(w, b->oci_config_file);
+	row->oci_profile = text(w, b->oci_profile);
+	row->oci_region = text(w, b->oci_region);
+	return add_recipes(w, row);
+}
+
 static int add_backend(struct work *w, const struct config_backend *b,
                        struct backend *row)
 {
@@ -352,7 +435,7 @@ static int add_backend(struct work *w, const struct config_backend *b,
 		.description = text(w, b->description),
 		.url = text(w, b->url),
 		.host = text(w, b->host),
-		.authority = authority(w, b),
+		.authority = b->host ? authority(w, b) : (struct ref){ 0, 0 },
 		.path = text(w, b->target),
 		.ca_pem = bytes(w, b->tls_ca.path ? b->tls_ca.pem
 		                                  : span_of(NULL, 0)),
@@ -370,12 +453,15 @@ static int add_backend(struct work *w, const struct config_backend *b,
 		.max_connections = number(b->max_connections),
 		.needs = set_of(w, &b->required_scopes),
 	};
+	if (b->transport == CONFIG_IN_PROCESS)
+		return add_oci(w, b, row);
 	return add_fields(w, b, &row->fields);
 }
 
 static bool is_served(const struct config_backend *b)
 {
-	return b->enabled && b->transport == CONFIG_STREAMABLE_HTTP;
+	return b->enabled && (b->transport == CONFIG_STREAMABLE_HTTP ||
+	                      b->transport == CONFIG_IN_PROCESS);
 }
 
 static int add_backends(struct work *w, struct ref *out)
@@ -470,6 +556,7 @@ static int add_lists(struct work *w, struct header *head)
 		{ &c->authorization_servers, &head->authorization_servers },
 		{ &c->allowed_hosts, &head->allowed_hosts },
 		{ &c->cors_origins, &head->cors_origins },
+		{ &c->oci_compartments, &head->oci_compartments },
 	};
 	int err = add_texts(w, w->scopes, w->n_scopes, &head->scopes);
 
@@ -530,6 +617,11 @@ static int add_config(struct work *w)
 		head.tls_key = bytes(w, c->tls_key.pem);
 	}
 	head.jwt_algorithms = c->jwt_algorithms;
+	head.oci_compartment = text(w, c->oci_compartment);
+	head.oci_tenancy = text(w, c->oci_tenancy);
+	head.oci_endpoint = text(w, c->oci_endpoint);
+	if (c->oci_ca.path)
+		head.oci_ca = bytes(w, c->oci_ca.pem);
 	err = add_lists(w, &head);
 	if (err == 0 && builder_header(&w->out))
 		*builder_header(&w->out) = head;
@@ -539,10 +631,27 @@ static int add_config(struct work *w)
 
 static int seal(struct work *w)
 {
-	/* Nothing is known of any backend: the keeper has not asked yet. */
-	static struct catalog_backend *const nothing[BACKENDS_MAX];
-	int err = catalog_build(&w->out, w->with->board, nothing);
+	/* Nothing is known of other servers: the keeper has not asked yet. */
+	struct catalog_backend *known[BACKENDS_MAX] = { NULL };
+	const struct header *head = builder_header(&w->out);
+	int err = head ? 0 : -ENOMEM;
 
+	for (uint32_t i = 0; err == 0 && i < head->backends.len; i++) {
+		const struct backend *rows =
+			builder_at(&w->out, head->backends);
+
+		if (!(rows[i].flags & BACKEND_OCI))
+			continue;
+		known[i] = catalog_own_known(
+			span_of(builder_at(&w->out, rows[i].definitions),
+		                rows[i].definitions.len));
+		if (!known[i])
+			err = -ENOMEM;
+	}
+	if (err == 0)
+		err = catalog_build(&w->out, w->with->board, known);
+	for (size_t i = 0; i < BACKENDS_MAX; i++)
+		discover_free_known(known[i]);
 	return err < 0 ? err : builder_freeze(&w->out);
 }
 

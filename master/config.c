@@ -8,8 +8,12 @@
 #include "lib/ip.h"
 #include "lib/keys.h"
 #include "lib/tls.h"
+#include "master/config_backend.h"
 #include "master/config_main.h"
 #include "master/config_source.h"
+#include "oci/functions.h"
+#include "oci/pack.h"
+#include "oci/stock.h"
 
 static const struct json_place nowhere;
 
@@ -41,6 +45,19 @@ static const struct variable {
 	{ "OCI_MCP_PORT", "port", FOR_SERVER },
 	{ "OCI_MCP_LOG_LEVEL", "log_level", FOR_SERVER },
 	{ "OCI_MCP_NAME", "name", FOR_SERVER },
+	{ "ALLOW_MUTATIONS", "oci.allow_mutations", FOR_BOTH },
+	{ "MCP_OCI_PRIVACY", "oci.mask_ocids", FOR_BOTH },
+	{ "COMPARTMENT_OCID", "oci.compartment_id", FOR_BOTH },
+	{ "OCI_TENANCY_OCID", "oci.tenancy_id", FOR_BOTH },
+	{ "OCI_CLI_ENDPOINT", "oci.endpoint", FOR_BOTH },
+	{ "OCI_CLI_CERT_BUNDLE", "oci.ca_file", FOR_BOTH },
+	{ "MCP_CACHE_TTL_STATIC", "oci.cache_static", FOR_BOTH },
+	{ "MCP_CACHE_TTL_NETWORKING", "oci.cache_config", FOR_BOTH },
+	{ "MCP_CACHE_TTL_CONFIG", "oci.cache_config", FOR_BOTH },
+	{ "MCP_CACHE_TTL_COMPUTE", "oci.cache_operational", FOR_BOTH },
+	{ "MCP_CACHE_TTL", "oci.cache_operational", FOR_BOTH },
+	{ "MCP_CACHE_TTL_OPERATIONAL", "oci.cache_operational", FOR_BOTH },
+	{ "MCP_CACHE_TTL_METRICS", "oci.cache_metrics", FOR_BOTH },
 };
 
 static void set(struct config_reader *r, const char *path, struct span text)
@@ -380,8 +397,90 @@ static void check_whole(struct config_reader *r)
 		                   "refused");
 }
 
+/* --- the tools of Oracle Cloud --- */
+
+static bool has_oci(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_backends; i++)
+		if (config->backends[i].enabled &&
+		    config->backends[i].transport == CONFIG_IN_PROCESS)
+			return true;
+	return false;
+}
+
+static void on_defect(void *owner, const struct pack_defect *defect)
+{
+	struct config_reader *r = owner;
+	const char *file = r->file;
+
+	r->file = defect->file;
+	config_reader_note(
+		r, r->opt->action == OPTIONS_CHECK ? LOG_ERROR : LOG_WARNING,
+		defect->place, "%s%s%s", defect->tool,
+		defect->tool[0] ? ": " : "", defect->reason);
+	r->file = file;
+}
+
+static bool has_function(struct span name)
+{
+	return functions_by_name(name) != NULL;
+}
+
+static void load_pack(struct config_reader *r, const char *path)
+{
+	static const struct json_place top;
+	const struct pack_rules rules = { has_function, on_defect, r };
+	struct span text = { 0 };
+	int err = config_reader_file(r, path, &text);
+
+	if (err < 0) {
+		const char *file = r->file;
+
+		r->file = path;
+		config_reader_note(r, LOG_WARNING, top, "cannot be read: %s",
+		                   log_errno(err));
+		r->file = file;
+		return;
+	}
+	if (pack_load(r->config->packs, text, path, &rules) < 0)
+		config_memory_spend(r->config->memory);
+}
+
+static void read_packs(struct config_reader *r)
+{
+	struct config *config = r->config;
+	const struct pack_rules rules = { has_function, on_defect, r };
+
+	if (!has_oci(config))
+		return;
+	config->packs = config_reader_alloc(r, 1, sizeof(*config->packs));
+	if (!config->packs)
+		return;
+	if (pack_load_all(config->packs, stock_packs(), &rules) < 0)
+		config_memory_spend(config->memory);
+	if (config->oci_tools_dir && !r->is_isolated)
+		config_source_packs(r, config->oci_tools_dir, load_pack);
+}
+
+static void read_oci_ca(struct config_reader *r)
+{
+	struct config_pem *ca = &r->config->oci_ca;
+
+	if (!ca->path || r->is_isolated ||
+	    !read_pem(r, "oci.ca_file", ca, false))
+		return;
+	if (!memmem(ca->pem.at, ca->pem.len, "-----BEGIN CERTIFICATE", 22))
+		config_reader_complain(r, turn_to(r, "oci.ca_file"),
+		                       "there is no PEM certificate in %s",
+		                       ca->path);
+}
+
 static void finish(struct config_reader *r)
 {
+	if (r->opt->program->is_server)
+		config_backend_add_oci(r);
+	read_packs(r);
+	read_oci_ca(r);
 	read_algorithms(r);
 	read_keys(r);
 	read_tls(r);
@@ -482,6 +581,8 @@ void config_free(struct config *config)
 {
 	if (!config)
 		return;
+	if (config->packs)
+		pack_fini(config->packs);
 	config_memory_free(config->memory);
 	crypto_wipe(config, sizeof *config);
 	free(config);

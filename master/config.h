@@ -39,6 +39,8 @@ enum config_auth_method {
 	CONFIG_AUTH_INSTANCE_PRINCIPAL,
 	CONFIG_AUTH_BEARER_TOKEN,
 	CONFIG_AUTH_API_KEY,
+	CONFIG_AUTH_SECURITY_TOKEN,
+	CONFIG_AUTH_WORKLOAD, /* OKE workload identity */
 };
 
 enum config_protocol { CONFIG_AUTO, CONFIG_MODERN, CONFIG_LEGACY };
@@ -112,9 +114,11 @@ struct config_backend {
 	struct config_list required_scopes; /* to use any tool of it */
 	struct config_list tags;
 
-	/* Other transports and OCI identities: kept, not used yet. */
-	const char *command, *cwd, *module, *server_attr, *venv;
+	/* in_process: whose tools those are */
 	const char *oci_profile, *oci_region, *oci_config_file;
+
+	/* Other transports: kept, not used yet. */
+	const char *command, *cwd, *module, *server_attr, *venv;
 	struct config_list args, pythonpath, pip_packages;
 	struct config_env *env;
 	size_t n_env;
@@ -163,6 +167,15 @@ struct config {
 	struct config_pem tls_cert; /* both or neither */
 	struct config_pem tls_key;
 	enum config_tls_version tls_min_version;
+
+	/* Oracle Cloud; what is NULL or empty is found out */
+	const char *oci_compartment; /* OCID, for tools that are given none */
+	const char *oci_tenancy;     /* OCID */
+	const char *oci_endpoint;    /* URL of one endpoint for all services */
+	const char *oci_tools_dir;   /* packs of the administrator */
+	struct config_pem oci_ca;    /* instead of the system's roots */
+	struct config_list oci_compartments; /* where changes are allowed */
+	struct packs *packs; /* all tools; NULL: no backend needs them */
 
 	struct config_list allowed_hosts;   /* empty: any */
 	struct config_list cors_origins;    /* "*" is any */

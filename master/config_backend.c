@@ -12,6 +12,8 @@ static const char *const auth_methods[] = { "none",
 	                                    "instance_principal",
 	                                    "bearer_token",
 	                                    "api_key",
+	                                    "security_token",
+	                                    "oke_workload_identity",
 	                                    NULL };
 static const char *const protocols[] = { "auto", "modern", "legacy", NULL };
 
@@ -399,7 +401,9 @@ static bool is_oci(enum config_auth_method method)
 {
 	return method == CONFIG_AUTH_OCI_CONFIG ||
 	       method == CONFIG_AUTH_RESOURCE_PRINCIPAL ||
-	       method == CONFIG_AUTH_INSTANCE_PRINCIPAL;
+	       method == CONFIG_AUTH_INSTANCE_PRINCIPAL ||
+	       method == CONFIG_AUTH_SECURITY_TOKEN ||
+	       method == CONFIG_AUTH_WORKLOAD;
 }
 
 /* What the method is when nobody says, and what it needs. */
@@ -413,15 +417,25 @@ static void check_auth(const struct draft *d)
 		backend->auth_method = has_token ? CONFIG_AUTH_BEARER_TOKEN
 		                       : has_key ? CONFIG_AUTH_API_KEY
 		                                 : CONFIG_AUTH_NONE;
+	if (backend->transport == CONFIG_IN_PROCESS && backend->enabled &&
+	    backend->auth_method != CONFIG_AUTH_NONE &&
+	    !is_oci(backend->auth_method))
+		config_reader_complain(
+			d->r, place_in(d, "auth_method"),
+			"the tools of Oracle Cloud sign their requests: "
+			"\"auth_method\" must be one of oci_config, "
+			"security_token, resource_principal, "
+			"instance_principal and oke_workload_identity, or "
+			"left out to find one");
 	if (backend->transport != CONFIG_STREAMABLE_HTTP)
 		return;
 	if (backend->enabled && is_oci(backend->auth_method))
-		config_reader_complain(d->r, place_in(d, "auth_method"),
-		                       "OCI request signing (\"%s\") comes in "
-		                       "a later release; "
-		                       "set \"enabled\" to false or "
-		                       "\"auth_method\" to another",
-		                       auth_methods[backend->auth_method]);
+		config_reader_complain(
+			d->r, place_in(d, "auth_method"),
+			"requests to other MCP servers are not "
+			"signed (\"%s\"); set \"enabled\" to false or "
+			"\"auth_method\" to another",
+			auth_methods[backend->auth_method]);
 	if (has_token != (backend->auth_method == CONFIG_AUTH_BEARER_TOKEN))
 		config_reader_complain(
 			d->r,
@@ -462,6 +476,8 @@ static void check_transport(const struct draft *d)
 				"\"url\"");
 		return;
 	}
+	if (backend->transport == CONFIG_IN_PROCESS)
+		return;
 	config_reader_complain(
 		d->r, place_in(d, "transport"),
 		"the transport \"%s\" comes in a later release; serve this "
@@ -617,4 +633,19 @@ void config_backend_read_all(struct config_reader *r, struct json_value value)
 	for (item = json_first(value); json_exists(item);
 	     item = json_next(item))
 		config_backend_read(r, item);
+}
+
+void config_backend_add_oci(struct config_reader *r)
+{
+	struct config *config = r->config;
+	struct config_backend *b = &config->backends[config->n_backends++];
+
+	config_key_defaults(&schema, b);
+	b->name = b->identifier = "oci";
+	b->description = "Oracle Cloud Infrastructure";
+	b->transport = CONFIG_IN_PROCESS;
+	b->namespace_tools = false;
+	b->auth_method = CONFIG_AUTH_NONE;
+	b->source = CONFIG_FROM_DEFAULT;
+	b->file = r->opt->program->name;
 }

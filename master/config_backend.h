@@ -25,4 +25,7 @@ const char *config_backend_header_fault(struct span name);
 /* The keys of a backend. */
 const struct config_schema *config_backend_schema(void);
 
+/* The one backend of oci-mcp-server: the tools of Oracle Cloud. */
+void config_backend_add_oci(struct config_reader *r);
+
 #endif

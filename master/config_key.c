@@ -433,6 +433,12 @@ static bool set_value(struct config_reader *r, const struct config_key *key,
 			return false;
 		*(int64_t *)at = (int64_t)number;
 		return true;
+	case CONFIG_KEY_MILLIS: /* whole seconds */
+		if (!span_u64(text, (uint64_t)key->max / 1000, &number) ||
+		    (int64_t)number * 1000 < key->min)
+			return false;
+		*(int64_t *)at = (int64_t)number * 1000;
+		return true;
 	case CONFIG_KEY_CHOICE:
 		word = find_word(key->words, text);
 		if (word >= 0)

@@ -77,7 +77,7 @@ void config_key_read(struct config_reader *r,
 
 /*
  * Set one value from the environment or the command line; r->file names it in
- * complaints. Not for MILLIS, SECRET and CUSTOM.
+ * complaints. Not for SECRET and CUSTOM; MILLIS are whole seconds here.
  */
 void config_key_set(struct config_reader *r, const struct config_schema *schema,
                     const char *path, struct span text, void *base,

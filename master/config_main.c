@@ -6,6 +6,7 @@
 #include "lib/url.h"
 #include "lib/version.h"
 #include "master/config_backend.h"
+#include "oci/ocid.h"
 
 static const char *check_path(struct span text)
 {
@@ -30,6 +31,19 @@ static const char *check_host(struct span text)
 	return ip_parse(text, &ip) || span_is(text, "localhost")
 	               ? NULL
 	               : "must be an IPv4 or IPv6 address, or \"localhost\"";
+}
+
+static const char *check_compartment(struct span text)
+{
+	return ocid_is(text, SPAN("compartment"))
+	               ? NULL
+	               : "must be the OCID of a compartment or a tenancy";
+}
+
+static const char *check_tenancy(struct span text)
+{
+	return ocid_is(text, SPAN("tenancy")) ? NULL
+	                                      : "must be the OCID of a tenancy";
 }
 
 static const char *check_full(struct span text)
@@ -356,6 +370,15 @@ static const struct config_key keys[] = {
 	  initial, min, max, NULL, NULL, NULL, NULL, NULL },
 #include "shm/settings.def"
 #undef SETTING
+
+	TEXT("oci.compartment_id", oci_compartment, LIVE, NULL,
+	     check_compartment),
+	TEXT("oci.tenancy_id", oci_tenancy, LIVE, NULL, check_tenancy),
+	TEXT("oci.endpoint", oci_endpoint, LIVE, NULL, check_url),
+	TEXT("oci.ca_file", oci_ca.path, LIVE, NULL, check_full),
+	TEXT("oci.tools_dir", oci_tools_dir, LIVE, NULL, check_path),
+	LIST("oci.mutation_compartments", oci_compartments, LIVE,
+	     check_compartment),
 
 	LIST("allowed_hosts", allowed_hosts, LIVE, check_allowed_host),
 	LIST("trusted_proxies", trusted_proxies, LIVE, check_network),

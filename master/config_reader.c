@@ -72,6 +72,11 @@ const char *config_memory_copy(struct config_memory *m, struct span s)
 	return to;
 }
 
+void config_memory_spend(struct config_memory *m)
+{
+	m->failed = true;
+}
+
 bool config_memory_failed(const struct config_memory *m)
 {
 	return m->failed;

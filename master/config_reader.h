@@ -35,6 +35,9 @@ void *config_memory_alloc(struct config_memory *m, size_t n);
 /* A copy followed by a NUL; "" when there is no memory. */
 const char *config_memory_copy(struct config_memory *m, struct span s);
 
+/* There is no more memory: somebody else found out. */
+void config_memory_spend(struct config_memory *m);
+
 bool config_memory_failed(const struct config_memory *m);
 
 /* Wipe and free. */

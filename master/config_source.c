@@ -100,6 +100,18 @@ static int for_each(struct config_reader *r, const char *dir,
 	return 0;
 }
 
+void config_source_packs(struct config_reader *r, const char *dir,
+                         void (*load)(struct config_reader *r,
+                                      const char *path))
+{
+	int err = for_each(r, dir, is_fragment, load);
+
+	if (err < 0)
+		config_reader_note(r, LOG_WARNING, nowhere,
+		                   "\"oci.tools_dir\": cannot list %s: %s", dir,
+		                   log_errno(err));
+}
+
 /* The name of an entry as a backend's: what clients allow, we may not. */
 static const char *clean_name(struct config_reader *r, struct span name)
 {

@@ -20,4 +20,10 @@
  */
 void config_source_collect(struct config_reader *r);
 
+/* Call load for each tool pack (*.json) of a directory, by name; one that
+ * cannot be listed is a warning. */
+void config_source_packs(struct config_reader *r, const char *dir,
+                         void (*load)(struct config_reader *r,
+                                      const char *path));
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ void crew_init(struct crew *crew)
 	for (uint32_t i = 0; i < WORKERS_MAX; i++)
 		child_init(&crew->workers[i], &crew->home, i, worker_main);
 	child_init(&crew->keeper, &crew->home, CHILD_KEEPER, keep);
+	memset(crew->signing, 0xff, sizeof(crew->signing)); /* -1 */
 }
 
 /* --- sockets -------------------------------------------------------------- */
@@ -63,6 +65,36 @@ void crew_deal(struct crew *crew)
 		c->sockets[i / 64] |= bit;
 		child_send(c, &msg, crew->listeners.fds[i]);
 	}
+}
+
+/* --- signatures ----------------------------------------------------------- */
+
+static void send_end(struct crew *crew, struct child *c, uint32_t slot, int end)
+{
+	const struct control msg = { .type = CONTROL_SIGNING, .number = slot };
+
+	child_send(c, &msg, crew->signing[slot][end]);
+}
+
+void crew_connect(struct crew *crew, struct child *c)
+{
+	if (c->slot == CHILD_KEEPER) {
+		for (uint32_t i = 0; i < WORKERS_MAX; i++)
+			if (crew->signing[i][1] >= 0)
+				send_end(crew, c, i, 1);
+		return;
+	}
+	if (crew->signing[c->slot][0] < 0) {
+		int err = control_pair(crew->signing[c->slot]);
+
+		if (err < 0) {
+			crew->signing[c->slot][0] = -1;
+			log_error("no sockets for signatures", LOG_ERR(err));
+			return;
+		}
+		send_end(crew, &crew->keeper, c->slot, 1);
+	}
+	send_end(crew, c, c->slot, 0);
 }
 
 /* --- everybody ------------------------------------------------------------ */

@@ -18,6 +18,9 @@ struct crew {
 	struct child keeper;
 	uint32_t n_workers; /* that there shall be */
 	struct listeners listeners;
+	/* For signatures: [0] is the worker's end, [1] the keeper's. They stay
+	   open here, so both may die and come again. -1: not made yet. */
+	int signing[WORKERS_MAX][2];
 };
 
 /* No processes yet; loop, board and callbacks of home are set before. */
@@ -31,6 +34,9 @@ void crew_resize(struct crew *crew, uint32_t n, uint64_t grace_ms);
 
 /* Give every listening socket to a worker that does not have it yet. */
 void crew_deal(struct crew *crew);
+
+/* A process has been born: give it its end, or ends, for signatures. */
+void crew_connect(struct crew *crew, struct child *c);
 
 /* Send to all workers, and to the keeper too if that is said. */
 void crew_tell(struct crew *crew, const struct control *msg, int fd,

@@ -10,6 +10,7 @@
 #include "lib/lookup.h"
 #include "lib/loop.h"
 #include "master/charge.h"
+#include "oci/signer.h"
 #include "proxy/catalog.h"
 #include "shm/builder.h"
 #include "shm/control.h"
@@ -26,6 +27,7 @@ struct keeper {
 	bool begun;   /* a round has been completed since we started */
 	bool round;   /* some backend has not been asked yet */
 	bool holding; /* nothing is published before the round is over */
+	struct signer *signer; /* for the tools of Oracle Cloud */
 	struct timer publish, beat, limit;
 	uint64_t published_ms;
 };
@@ -210,6 +212,48 @@ static bool has_catalog(const struct snapshot *s)
 	return false;
 }
 
+/* --- signatures ------------------------------------------------------------
+ */
+
+/* Whose tools the configuration serves. */
+static void configure_signer(struct keeper *k)
+{
+	const struct snapshot *s = k->all.config;
+	struct credential list[BACKENDS_MAX];
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < s->head->backends.len; i++) {
+		const struct backend *b = snapshot_backend(s, i);
+
+		if (b->flags & BACKEND_OCI)
+			list[n++] = (struct credential){
+				.method = (enum credential_method)b->oci_method,
+				.config_file =
+					snapshot_text(s, b->oci_config_file),
+				.profile = snapshot_text(s, b->oci_profile),
+				.region = snapshot_text(s, b->oci_region),
+				.tenancy =
+					snapshot_text(s, s->head->oci_tenancy),
+				.endpoint =
+					snapshot_text(s, s->head->oci_endpoint),
+			};
+	}
+
+	int err = signer_configure(k->signer, list, n);
+	if (err < 0)
+		log_error("credentials cannot be kept", LOG_ERR(err));
+}
+
+static void add_worker(struct keeper *k, int fd)
+{
+	int err = fd < 0 ? -EPROTO : signer_add_worker(k->signer, fd);
+
+	if (err < 0)
+		log_error("a worker cannot ask for signatures", LOG_ERR(err));
+	if (err < 0 && fd >= 0)
+		close(fd);
+}
+
 /* --- the master
  * ------------------------------------------------------------------ */
 
@@ -228,6 +272,7 @@ static void on_snapshot(struct keeper *k, int fd)
 	k->published = NULL;
 	k->holding = !k->begun && has_catalog(snap);
 	charges_adopt(&k->all, snap);
+	configure_signer(k);
 	atomic_store(&k->all.board->keeper.state, PROCESS_SERVING);
 	atomic_store(&k->all.board->keeper.config_generation,
 	             snap->head->config_generation);
@@ -271,6 +316,9 @@ static void on_message(struct keeper *k, const struct control *msg, int fd)
 		break;
 	case CONTROL_LOG:
 		control_apply_log(msg, fd);
+		return;
+	case CONTROL_SIGNING:
+		add_worker(k, fd);
 		return;
 	case CONTROL_REFRESH:
 		charges_refresh(&k->all, msg->number);
@@ -319,6 +367,9 @@ static int keep(struct keeper *k)
 	k->all.lookups = lookups_new(k->loop);
 	if (!k->all.fetcher || !k->all.lookups)
 		return -ENOMEM;
+	k->signer = signer_new(k->loop, k->all.fetcher);
+	if (!k->signer)
+		return -ENOMEM;
 
 	int err = loop_add(k->loop, &k->control, EPOLLIN);
 	if (err < 0)
@@ -345,6 +396,7 @@ int keeper_main(struct board *board, int control)
 		log_error("keeper fails", LOG_ERR(err));
 	atomic_store(&board->keeper.state, PROCESS_NONE);
 	charges_end(&k.all);
+	signer_free(k.signer);
 	fetcher_free(k.all.fetcher);
 	lookups_free(k.all.lookups);
 	if (k.loop) {

@@ -11,6 +11,7 @@
 #include "master/status.h"
 #include "master/supervise.h"
 #include "master/token.h"
+#include "oci/environment.h"
 
 #define DUMP_MAX   (64u << 20)
 #define EXIT_USAGE 2
@@ -56,7 +57,16 @@ static struct config *load(const struct options *opt)
 
 static int run(const struct options *opt)
 {
+	const char *name = "";
+
 	log_process("master", -1);
+
+	int err = environment_take(&name);
+	if (err < 0) {
+		log_error("the environment cannot be used",
+		          LOG_STR("variable", name), LOG_ERR(err));
+		return EXIT_FAILURE;
+	}
 
 	struct config *config = load(opt);
 

@@ -12,6 +12,7 @@
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "master/reload.h"
+#include "oci/cache.h"
 
 #define TICK_MS           1000
 #define FIRST_TICKS_MS    50   /* until all are ready */
@@ -102,6 +103,7 @@ static void on_born(struct child *c)
 {
 	struct master *m = master_of(c);
 
+	crew_connect(&m->crew, c);
 	if (c->slot == CHILD_KEEPER) {
 		m->reload.offered = false;
 		reload_send_current(m, c);
@@ -351,6 +353,25 @@ static int make_board(struct master *m, char why[COMPOSE_WHY_MAX])
 	return 0;
 }
 
+/* Answers of the cloud, kept for all workers. */
+static int make_cache(struct master *m, char why[COMPOSE_WHY_MAX])
+{
+	const struct settings *s = &m->config->settings;
+	const uint64_t ttl_ms[CACHE_TIERS] = {
+		[CACHE_STATIC] = (uint64_t)s->oci_cache_static,
+		[CACHE_CONFIG] = (uint64_t)s->oci_cache_config,
+		[CACHE_OPERATIONAL] = (uint64_t)s->oci_cache_operational,
+		[CACHE_METRICS] = (uint64_t)s->oci_cache_metrics,
+	};
+	int err = cache_share((size_t)s->oci_cache_entries, ttl_ms);
+
+	if (err < 0)
+		snprintf(why, COMPOSE_WHY_MAX,
+		         "the cache for the cloud's answers cannot be made: %s",
+		         log_errno(err));
+	return err;
+}
+
 static int make_loop(struct master *m, char why[COMPOSE_WHY_MAX])
 {
 	int err = -ENOMEM;
@@ -387,8 +408,8 @@ static int set_up(struct master *m, char why[COMPOSE_WHY_MAX])
 {
 	static int (*const steps[])(struct master * m,
 	                            char why[COMPOSE_WHY_MAX]) = {
-		find_user,  make_loop,      open_first_sinks,
-		make_board, open_listeners, reload_first,
+		find_user,  make_loop,      open_first_sinks, make_board,
+		make_cache, open_listeners, reload_first,
 	};
 	int err = 0;
 

@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "lib/clock.h"
 
@@ -293,4 +294,25 @@ void cache_count(const struct cache *cache, enum cache_tier tier,
 		if (cache->place[i].tier == tier &&
 		    atomic_load(&cache->place[i].until_ms) > now_ms)
 			out->size++;
+}
+
+/* --- shared by fork --------------------------------------------------------
+ */
+
+static struct cache *shared;
+
+int cache_share(size_t places, const uint64_t ttl_ms[CACHE_TIERS])
+{
+	void *memory = mmap(NULL, cache_bytes(places), PROT_READ | PROT_WRITE,
+	                    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return os_error();
+	shared = cache_init(memory, places, ttl_ms);
+	return 0;
+}
+
+struct cache *cache_shared(void)
+{
+	return shared;
 }

@@ -61,8 +61,12 @@ uint64_t cache_ttl_ms(const struct cache *cache, enum cache_tier tier);
 bool cache_find(struct cache *cache, enum cache_tier tier, uint64_t credential,
                 const uint8_t key[CACHE_KEY_LEN], struct buf *out);
 
-/* Keep an answer; one that is too large is not kept. */
-void cache_store(struct cache *cache, enum cache_tier tier, uint64_t credential,
+/* What cache_store() wants to know of the time when an answer was asked for. */
+uint64_t cache_epoch(struct cache *cache, uint64_t credential);
+
+/* Keep an answer; one that is too large is not kept. epoch is from before it
+ * was asked for: an answer from before a change is no good after it. */
+void cache_store(struct cache *cache, enum cache_tier tier, uint64_t epoch,
                  const uint8_t key[CACHE_KEY_LEN], struct span answer);
 
 /* What was kept for this credential may be wrong from now on. */
@@ -74,5 +78,14 @@ void cache_count(const struct cache *cache, enum cache_tier tier,
 
 /* Places there are. */
 size_t cache_places(const struct cache *cache);
+
+/*
+ * Make the cache of this process and of those it forks from now on, in memory
+ * that they share; once. Returns 0 or -errno of mmap(2).
+ */
+MUST_CHECK int cache_share(size_t places, const uint64_t ttl_ms[CACHE_TIERS]);
+
+/* That cache; NULL: there is none. */
+struct cache *cache_shared(void);
 
 #endif

@@ -412,6 +412,69 @@ static void keep_mirrors(struct build *b, struct item *item)
 	item->strings = keep(b, buf_span(&def->strings)).at;
 }
 
+const struct recipe_row *catalog_recipe(const char *base,
+                                        const struct backend *backend,
+                                        struct span name)
+{
+	const struct recipe_row *rows =
+		(const void *)(base + backend->recipes.off);
+	uint32_t low = 0, high = backend->recipes.len;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		struct span at = span_of(base + rows[middle].name.off,
+		                         rows[middle].name.len);
+		int order = span_cmp(at, name);
+
+		if (order == 0)
+			return &rows[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+struct catalog_backend *catalog_own_known(struct span definitions)
+{
+	struct catalog_backend *known = calloc(1, sizeof(*known));
+	struct catalog_era *era;
+
+	if (!known)
+		return NULL;
+	era = &known->eras[VIEW_MODERN];
+	era->known = true;
+	era->abilities = ABILITY_TOOLS;
+	era->items[LIST_TOOLS].max = SIZE_MAX;
+	buf_add_span(&era->items[LIST_TOOLS], definitions);
+	known->origin.eras = ERA_MODERN | ERA_LEGACY;
+	known->origin.abilities = ABILITY_TOOLS;
+	if (buf_err(&era->items[LIST_TOOLS]) == 0)
+		return known;
+	buf_free(&era->items[LIST_TOOLS]);
+	free(known);
+	return NULL;
+}
+
+/* What changes something in the cloud needs a scope of its own. */
+static void need_to_write(const struct build *b, const struct source_list *from,
+                          struct item *item)
+{
+	const struct ref *scopes =
+		(const void *)(b->base + b->head->scopes.off);
+	const struct recipe_row *row;
+
+	if (!(from->backend->flags & BACKEND_OCI))
+		return;
+	row = catalog_recipe(b->base, from->backend, item->upstream);
+	if (!row || !(row->flags & RECIPE_WRITE))
+		return;
+	for (uint32_t i = 0; i < b->head->scopes.len; i++)
+		if (span_is(config_text(b, scopes[i]), CATALOG_WRITE_SCOPE))
+			scope_set_add(&item->needs, i);
+}
+
 static const char *check_name(const struct source_list *from, struct span own,
                               struct span name)
 {
@@ -463,8 +526,10 @@ static void add_item(struct build *b, const struct source_list *from,
 		return;
 	}
 	adapt(from, def, &item);
-	if (from->kind == LIST_TOOLS)
+	if (from->kind == LIST_TOOLS) {
 		need_by_rule(b, &item);
+		need_to_write(b, from, &item);
+	}
 	keep_mirrors(b, &item);
 
 	const struct item *taken = add(b, list, &item);

@@ -48,6 +48,22 @@ struct catalog_backend {
 MUST_CHECK int catalog_build(struct builder *b, struct board *board,
                              struct catalog_backend *const known[]);
 
+/* The scope that a caller needs for tools of this process that change
+ * something, when callers have scopes at all. */
+#define CATALOG_WRITE_SCOPE "write:tools"
+
+/*
+ * What a backend with BACKEND_OCI offers: its definitions, to clients of both
+ * eras. For discover_free_known(); NULL without memory.
+ */
+struct catalog_backend *catalog_own_known(struct span definitions);
+
+/* The row of a tool of this process; NULL: none. base is that of the
+ * snapshot. */
+const struct recipe_row *catalog_recipe(const char *base,
+                                        const struct backend *backend,
+                                        struct span name);
+
 /* The gateway's own tools; enum is entry.backend of an ENTRY_OWN entry. */
 enum own_tool { OWN_HEALTH, OWN_LIST_BACKENDS, OWN_AUDIT_LOG, OWN_TOOLS };
 

@@ -25,7 +25,7 @@
 #include "shm/settings.h"
 
 #define LAYOUT_MAGIC   0x47575348u /* "GWSH" */
-#define LAYOUT_VERSION 3u
+#define LAYOUT_VERSION 4u
 #define LAYOUT_MAX     (256u << 20) /* bytes of a snapshot */
 
 #define BACKENDS_MAX  256
@@ -52,6 +52,17 @@ enum backend_auth { BACKEND_AUTH_NONE, BACKEND_AUTH_BEARER, BACKEND_AUTH_KEY };
 
 #define BACKEND_TLS       1u /* https */
 #define BACKEND_NAMESPACE 2u /* public names are <identifier>_<name> */
+#define BACKEND_OCI       4u /* the tools of Oracle Cloud, in this process */
+
+#define RECIPE_WRITE 1u /* changes something: needs the scope write:tools */
+
+/* What a tool of this process does; sorted by name. */
+struct recipe_row {
+	struct ref name;   /* without the backend's identifier */
+	struct ref recipe; /* JSON, as oci/pack writes it */
+	uint32_t flags;    /* RECIPE_* */
+	uint32_t spare;
+};
 
 /* A configured and enabled backend. */
 struct backend {
@@ -76,7 +87,12 @@ struct backend {
 	uint32_t stream_idle_ms;     /* the same, of an event stream */
 	uint32_t health_interval_ms; /* 0: not probed */
 	uint32_t max_connections;    /* per worker */
-	uint32_t spare;
+	uint32_t oci_method;         /* BACKEND_OCI: enum credential_method */
+	uint64_t oci_credential;     /* BACKEND_OCI: credential_id() */
+	struct ref oci_config_file, oci_profile, oci_region; /* or empty */
+	struct ref definitions; /* BACKEND_OCI: items of tools/list, each with
+	                           a comma behind it */
+	struct ref recipes;     /* BACKEND_OCI: struct recipe_row[] */
 	struct scope_set needs; /* scopes for any of its tools */
 };
 
@@ -199,6 +215,11 @@ struct header {
 	struct ref cors_origins;      /* struct ref[]; "*" for any */
 	struct ref trusted;           /* struct ip_net[] */
 	struct ref tls_cert, tls_key; /* PEM */
+	/* of the tools of Oracle Cloud: OCIDs, one URL for all services, and
+	   certificates to trust there (PEM); each may be empty */
+	struct ref oci_compartment, oci_tenancy, oci_endpoint, oci_ca;
+	struct ref oci_compartments; /* struct ref[]: where changes are
+	                                allowed; none: everywhere */
 	uint32_t tls_1_3_only;        /* 1: nothing older is accepted */
 	uint32_t spare;               /* zero */
 	uint8_t session_key[32];      /* for what clients carry, sealed */

@@ -15,6 +15,7 @@
 #define LIST_MAX    65536u
 #define ENTRIES_MAX 65536u
 #define MIRRORS_MAX 64u
+#define RECIPES_MAX 8192u
 #define OWN_MAX     64u /* kinds of ENTRY_OWN; layers above know them */
 
 /*
@@ -70,6 +71,15 @@ static const struct shape text_shape = {
 	FIELDS(text_fields),
 };
 
+static const struct field recipe_fields[] = {
+	TEXT(recipe_row, name),
+	TEXT(recipe_row, recipe),
+};
+static const struct shape recipe_shape = {
+	.size = sizeof(struct recipe_row),
+	FIELDS(recipe_fields),
+};
+
 static bool sound_backend(const struct walk *w, const void *element)
 {
 	const struct backend *b = element;
@@ -80,11 +90,20 @@ static bool sound_backend(const struct walk *w, const void *element)
 }
 
 static const struct field backend_fields[] = {
-	TEXT(backend, name),        TEXT(backend, identifier),
-	TEXT(backend, description), TEXT(backend, url),
-	TEXT(backend, host),        TEXT(backend, authority),
-	TEXT(backend, path),        TEXT(backend, fields),
+	TEXT(backend, name),
+	TEXT(backend, identifier),
+	TEXT(backend, description),
+	TEXT(backend, url),
+	TEXT(backend, host),
+	TEXT(backend, authority),
+	TEXT(backend, path),
+	TEXT(backend, fields),
 	TEXT(backend, ca_pem),
+	TEXT(backend, oci_config_file),
+	TEXT(backend, oci_profile),
+	TEXT(backend, oci_region),
+	TEXT(backend, definitions),
+	ARRAY(backend, recipes, recipe_shape, 0, RECIPES_MAX),
 };
 static const struct shape backend_shape = {
 	.size = sizeof(struct backend),
@@ -259,6 +278,11 @@ static const struct field config_fields[] = {
 	ARRAY(header, trusted, net_shape, 0, LIST_MAX),
 	TEXT(header, tls_cert),
 	TEXT(header, tls_key),
+	TEXT(header, oci_compartment),
+	TEXT(header, oci_tenancy),
+	TEXT(header, oci_endpoint),
+	TEXT(header, oci_ca),
+	ARRAY(header, oci_compartments, text_shape, 0, LIST_MAX),
 };
 static const struct shape config_shape = {
 	.size = sizeof(struct header),

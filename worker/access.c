@@ -1,5 +1,6 @@
 #include "worker/access.h"
 
+#include "proxy/catalog.h"
 #include "worker/answer.h"
 
 #define CHALLENGE_MAX 2048 /* bytes of a WWW-Authenticate line */
@@ -261,6 +262,19 @@ bool access_identify(struct request *r, const struct h1_request *head)
 const struct scope_set *access_scopes(const struct request *r)
 {
 	return r->principal.everything ? NULL : &r->principal.who.scopes;
+}
+
+bool access_may_write(const struct request *r)
+{
+	int scope = snapshot_scope(r->snap, SPAN(CATALOG_WRITE_SCOPE));
+	struct scope_set needs = { { 0 } };
+
+	if (r->principal.everything)
+		return true;
+	if (scope < 0)
+		return false;
+	scope_set_add(&needs, (unsigned)scope);
+	return scope_set_covers(&r->principal.who.scopes, &needs);
 }
 
 bool access_permit(struct request *r, const struct h1_request *head,

@@ -30,4 +30,7 @@ const struct scope_set *access_scopes(const struct request *r);
 /* Did the client come by https, as far as we know? */
 bool access_secure(const struct request *r);
 
+/* Do the caller's scopes allow changes by tools of this process? */
+bool access_may_write(const struct request *r);
+
 #endif

@@ -126,6 +126,8 @@ static void recycle(struct worker *w, struct request *r)
 {
 	stream_leave(r);
 	call_fini(&r->call);
+	builtin_end(r->builtin);
+	r->builtin = NULL;
 	buf_reset(&r->listen_id);
 	snapshot_unref(r->snap);
 	r->snap = NULL;
@@ -149,6 +151,8 @@ void request_cancel(struct request *r)
 	struct worker *w = r->conn->w;
 
 	call_cancel(&r->call);
+	builtin_end(r->builtin);
+	r->builtin = NULL;
 	if (r->status == 0)
 		r->status = CLIENT_GONE;
 	/* A subscription ends in no other way. */
@@ -255,6 +259,12 @@ static void forward(struct request *r, const struct h1_request *head,
 	    !call_check_params(r->snap, route.entry, &head->head, m->arguments,
 	                       &p)) {
 		answer_problem(r, &p, m->id, span_of("", 0));
+		return;
+	}
+	if (route.entry &&
+	    snapshot_backend(r->snap, route.backend)->flags & BACKEND_OCI) {
+		builtin_start(w->builtin, &r->reply, r->snap, m, &route,
+		              access_may_write(r), &r->builtin);
 		return;
 	}
 	r->call.proxy = &w->proxy;

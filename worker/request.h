@@ -7,6 +7,7 @@
 #ifndef WORKER_REQUEST_H
 #define WORKER_REQUEST_H
 
+#include "proxy/builtin.h"
 #include "proxy/call.h"
 #include "proxy/sealed.h"
 #include "worker/conn.h"
@@ -17,6 +18,7 @@
 struct request {
 	struct reply reply;
 	struct call call;
+	struct builtin_call *builtin; /* of a tool of this process; or NULL */
 	struct conn *conn;
 	struct snapshot *snap;
 	struct request *next, **prev; /* spare, or open streams */

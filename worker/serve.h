@@ -9,6 +9,7 @@
 #include "lib/h1.h"
 #include "lib/loop.h"
 #include "lib/tls.h"
+#include "proxy/builtin.h"
 #include "proxy/call.h"
 #include "shm/board.h"
 #include "shm/snapshot.h"
@@ -41,6 +42,7 @@ struct worker {
 	struct tls_context *tls;
 	bool loopback_only; /* listens on a loopback address */
 	struct proxy proxy;
+	struct builtin *builtin;
 	struct identity *identity;
 	struct record *record;
 	struct timer beat;

@@ -286,6 +286,10 @@ static void on_message(struct worker *w, const struct control *msg, int fd)
 	case CONTROL_AUDIT_LOG:
 		record_audit_fd(w->record, fd);
 		return;
+	case CONTROL_SIGNING:
+		if (fd >= 0)
+			builtin_connect(w->builtin, fd);
+		return;
 	case CONTROL_DRAIN:
 		drain(w, msg->number);
 		break;
@@ -360,11 +364,12 @@ static bool set_up(struct worker *w)
 	w->proxy.up = upstream_new(w->loop, w->board, w->me);
 	w->proxy.sessions =
 		w->proxy.up ? sessions_new(w->proxy.up, w->loop) : NULL;
+	w->builtin = builtin_new(w->loop, cache_shared());
 	w->identity = identity_new(w->board, w->index);
 	w->record = record_new(w);
 	crypto_random(&w->id_base, sizeof(w->id_base));
 	w->addresses.seed = w->id_base;
-	return w->proxy.sessions && w->identity && w->record &&
+	return w->proxy.sessions && w->builtin && w->identity && w->record &&
 	       loop_add(w->loop, &w->control, EPOLLIN) == 0;
 }
 
@@ -375,6 +380,7 @@ static void tear_down(struct worker *w)
 	request_fini(w);
 	sessions_free(w->proxy.sessions);
 	upstream_free(w->proxy.up);
+	builtin_free(w->builtin);
 	identity_free(w->identity);
 	record_flush(w->record);
 	record_free(w->record);
