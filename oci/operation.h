@@ -231,7 +231,7 @@ struct operation_filter {
 
 /*
  * The operations that have to do with the words of query, the best first, the
- * same each time. Takes well under 1 ms and no memory but 64 KiB of the stack.
+ * same each time. Takes well under 1 ms and no memory but 128 KiB of the stack.
  * limit is at most OPERATION_RESULTS_MAX. Returns how many are in out; *total,
  * unless NULL, is how many there would be without the limit.
  */

@@ -12,10 +12,11 @@
 
 #include <stdint.h>
 
-#define PACKED_MAGIC   0x4f43494361743031 /* also tells the order of bytes */
-#define PACKED_VERSION 1
-#define PACKED_ALIGN   64 /* bytes: where tables begin */
-#define PACKED_NONE    UINT32_MAX
+#define PACKED_MAGIC          0x4f43494361743031 /* also tells the order of bytes */
+#define PACKED_VERSION        1
+#define PACKED_ALIGN          64    /* bytes: where tables begin */
+#define PACKED_OPERATIONS_MAX 10240 /* a search has a counter for each */
+#define PACKED_NONE           UINT32_MAX
 
 enum packed_table {
 	PACKED_TEXT,            /* bytes */
@@ -50,6 +51,7 @@ struct packed_client {
 	uint32_t first, count; /* operations */
 	uint32_t first_realm, realm_count;
 	uint32_t needs_endpoint;
+	uint32_t rank; /* of well-known services; else PACKED_NONE */
 };
 
 /* A realm in which a client has an endpoint of its own. */
@@ -120,9 +122,10 @@ struct packed_word {
 /* Where an operation has a word: a place below PACKED_PLACE_JOINED is its
  * number in the name. */
 enum packed_place {
-	PACKED_PLACE_NAMES = 0x10,   /* words of a name that have a place */
-	PACKED_PLACE_JOINED = 0x10,  /* + number: joined with the next one */
-	PACKED_PLACE_SERVICE = 0x40, /* in the name of the service */
+	PACKED_PLACE_NAMES = 0x10,  /* words of a name that have a place */
+	PACKED_PLACE_JOINED = 0x10, /* + number: joined with the next one */
+	PACKED_PLACE_WHOLE = 0x40,  /* it is the name of the service */
+	PACKED_PLACE_SERVICE,       /* in the name of the service */
 	PACKED_PLACE_CLIENT,
 	PACKED_PLACE_PATH,
 };

@@ -745,10 +745,68 @@ static void read_operation(enum operation_method method, struct span line)
 	add(&operations, &op, sizeof(op));
 }
 
+/* The services that most people mean, the most used first: they go before
+ * others that fit about as well. */
+static const char *const well_known[] = {
+	"core",
+	"database",
+	"object_storage",
+	"identity",
+	"container_engine",
+	"load_balancer",
+	"functions",
+	"monitoring",
+	"logging",
+	"loggingsearch",
+	"audit",
+	"vault",
+	"key_management",
+	"secrets",
+	"dns",
+	"mysql",
+	"usage_api",
+	"budget",
+	"limits",
+	"resource_search",
+	"resource_manager",
+	"network_load_balancer",
+	"work_requests",
+	"events",
+	"ons",
+	"streaming",
+	"file_storage",
+	"bastion",
+	"cloud_guard",
+	"apigateway",
+	"container_instances",
+	"artifacts",
+	"nosql",
+	"email",
+	"waf",
+	"announcements_service",
+	"certificates_management",
+	"autoscaling",
+	"healthchecks",
+	"devops",
+	"os_management_hub",
+	"data_science",
+	"data_flow",
+	"generative_ai_inference",
+};
+
+static uint32_t rank_of(struct span name)
+{
+	for (uint32_t i = 0; i < ARRAY_LEN(well_known); i++)
+		if (span_is(name, well_known[i]))
+			return i;
+	return PACKED_NONE;
+}
+
 static void read_client(struct span line)
 {
 	struct packed_client client = {
 		.service = service,
+		.rank = rank_of(span_at(service)),
 		.name = text_of(take_word(&line)),
 		.endpoint = text_of(take_word(&line)),
 		.first = (uint32_t)operation_total(),
@@ -1069,7 +1127,10 @@ static void pack_words(void)
 			span_first(id, id.len - name.len), owner.len + 1);
 
 		mention_words(name, i, 0);
-		mention_words(owner, i, PACKED_PLACE_SERVICE);
+		mention_words(owner, i,
+		              span_find(owner, '_') == owner.len
+		                      ? PACKED_PLACE_WHOLE
+		                      : PACKED_PLACE_SERVICE);
 		mention_words(client, i, PACKED_PLACE_CLIENT);
 		mention_path(span_at(op->path), i);
 	}
@@ -1109,7 +1170,7 @@ static int compare_names(const void *a, const void *b)
 
 static void pack_names(void)
 {
-	if (operation_total() > UINT16_MAX)
+	if (operation_total() > PACKED_OPERATIONS_MAX)
 		fail("too many operations");
 	for (size_t i = 0; i < operation_total(); i++) {
 		uint16_t number = (uint16_t)i;

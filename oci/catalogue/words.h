@@ -27,15 +27,19 @@ static inline bool words_is_lower(char c)
 }
 
 /* How many bytes of s, which begins with a letter or digit, are one word:
- * "Launch" of LaunchInstance, "AI" of AIService, "list" of list_all. */
+ * "Launch" of LaunchInstance, "AI" of AIService, "VCNs", "list" of list_all. */
 static inline size_t words_length(struct span s)
 {
 	size_t n = 1;
 
 	while (n < s.len && words_is_upper(s.at[0]) && words_is_upper(s.at[n]))
 		n++;
-	if (n > 1 && n < s.len && words_is_lower(s.at[n]))
-		return n - 1;
+	if (n > 1 && n < s.len && words_is_lower(s.at[n])) {
+		bool plural = s.at[n] == 's' &&
+		              (n + 1 == s.len || !words_is_lower(s.at[n + 1]));
+
+		return plural ? n + 1 : n - 1;
+	}
 	while (n < s.len && words_is_lower(s.at[n]))
 		n++;
 	return n;
