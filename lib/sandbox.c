@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -340,6 +341,35 @@ static const struct {
 	{ CLIENT, "/run/nscd" },
 };
 
+/* Added by sandbox_also_read(). */
+static char also[SANDBOX_PATHS_MAX][PATH_MAX];
+static size_t n_also;
+
+int sandbox_also_read(const char *path)
+{
+	size_t n = strlen(path);
+	struct stat st;
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	if (path[0] != '/' || n == 1)
+		return -EINVAL;
+	if (n >= PATH_MAX)
+		return -ENAMETOOLONG;
+	if (n_also == SANDBOX_PATHS_MAX)
+		return -E2BIG;
+	memcpy(also[n_also], path, n);
+	also[n_also][n] = '\0';
+	if (stat(also[n_also], &st) == 0 && !S_ISDIR(st.st_mode)) {
+		char *slash = strrchr(also[n_also], '/');
+
+		if (slash > also[n_also])
+			*slash = '\0';
+	}
+	n_also++;
+	return 0;
+}
+
 /* Where the environment says that OpenSSL finds certificates. */
 static const char *const variables[] = { "SSL_CERT_FILE", "SSL_CERT_DIR" };
 
@@ -376,6 +406,9 @@ static int allow_all_reading(int ruleset, enum sandbox_kind kind)
 	for (size_t i = 0; i < ARRAY_LEN(readable) && err == 0; i++)
 		if (readable[i].kinds & 1u << kind)
 			err = allow_reading(ruleset, readable[i].path);
+	for (size_t i = 0; i < n_also && err == 0; i++)
+		if (kind == SANDBOX_CLIENT)
+			err = allow_reading(ruleset, also[i]);
 	for (size_t i = 0; i < ARRAY_LEN(variables) && err == 0; i++)
 		if (getenv(variables[i]))
 			err = allow_reading(ruleset, getenv(variables[i]));

@@ -56,6 +56,17 @@ int sandbox_landlock(void);
  */
 void sandbox_load_resolver(void);
 
+#define SANDBOX_PATHS_MAX 64
+
+/*
+ * SANDBOX_CLIENT shall be able to read this file, or everything in this
+ * directory, too. A file is allowed with its directory, since files are not
+ * changed but replaced. Before sandbox_enter(). Returns 0; -E2BIG beyond
+ * SANDBOX_PATHS_MAX; -ENAMETOOLONG; -EINVAL for a path that is not absolute or
+ * is the root directory.
+ */
+MUST_CHECK int sandbox_also_read(const char *path);
+
 /*
  * Enter, for good. The calling process has one thread. Afterwards it has
  * no_new_privs; a second time can only forbid more.

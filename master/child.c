@@ -11,6 +11,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/sandbox.h"
 #include "oci/environment.h"
 
 #define FIRST_WAIT_MS 100
@@ -167,6 +168,17 @@ static void close_others(int control)
 	close_range(MAX(from, (unsigned)high + 1), ~0u, 0);
 }
 
+/* Where credentials may lie. */
+static void allow_path(void *owner, const char *path)
+{
+	int err = sandbox_also_read(path);
+
+	(void)owner;
+	if (err < 0 && err != -EINVAL)
+		log_warning("a path of credentials cannot be opened",
+		            LOG_STR("path", path), LOG_ERR(err));
+}
+
 NORETURN static void run(struct child *c, int control)
 {
 	char name[16];
@@ -181,7 +193,9 @@ NORETURN static void run(struct child *c, int control)
 	int lost = is_keeper ? environment_open_secrets() : 0;
 	if (lost < 0)
 		log_error("secrets of the environment are lost", LOG_ERR(lost));
-	if (!is_keeper)
+	if (is_keeper)
+		environment_paths(allow_path, NULL);
+	else
 		environment_forget();
 	close_others(control);
 	log_process(child_role(c), is_keeper ? -1 : (int)c->slot);

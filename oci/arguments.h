@@ -8,10 +8,12 @@
  *	type        string, integer, number, boolean, array, object; without
  *	            it any value is good
  *	enum        for strings; case does not matter, written as listed
+ *	pattern     for strings (oci/pattern)
  *	format      date-time and date, for strings (RFC 3339)
  *	ocid        our own: the type or the types of an OCID
  *	minimum, maximum, minLength, maxLength, minItems, maxItems
  *	items       for arrays: the schema of each element
+ *	additionalProperties  for objects: the schema of each member
  *	default     of an argument that is not given
  *
  * What clients, and the models behind them, send in good faith is taken:

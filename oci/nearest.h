@@ -17,10 +17,10 @@ struct nearest {
 };
 
 /*
- * Look at a known word: it becomes the best when fewer letters have to be
- * inserted, deleted, changed or swapped with their neighbour than for those
- * before, and at most a third of them. Case does not count, nor does a dash
- * for an underscore.
+ * Look at a known word: it becomes the best when fewer letters than for those
+ * before have to be inserted, deleted, changed or swapped with a neighbour, and
+ * these are at most a third of the longer word, or one word begins or ends the
+ * other. Case does not count, nor does a dash for an underscore.
  */
 void nearest_look(struct nearest *n, struct span known);
 

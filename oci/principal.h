@@ -2,9 +2,8 @@
  * principal - somebody who may sign: finds the key or token of one configured
  * credential, keeps it, and gets a new one in time.
  *
- * What is needed to sign is a pass: a private key and the name it is known by
- * (key id). A pass never changes; a new one takes its place, with another
- * generation. There are six ways to get one, each a row of a table:
+ * What is needed to sign is a pass (oci/pass). There are six ways to get one,
+ * each a row of a table:
  *
  *	api_key (config_file)	the key of a profile in ~/.oci/config
  *	security_token		the session of a profile: token and key
@@ -22,47 +21,18 @@
 #define OCI_PRINCIPAL_H
 
 #include "lib/base.h"
-#include "lib/fetch.h"
-#include "lib/keys.h"
-#include "lib/loop.h"
-#include "lib/span.h"
 #include "oci/credential.h"
+#include "oci/errand.h"
+#include "oci/pass.h"
 
-#define PRINCIPAL_TOKEN_MAX    16384 /* bytes of a token */
-#define PRINCIPAL_KEY_ID_MAX   (PRINCIPAL_TOKEN_MAX + 3)
-#define PRINCIPAL_WORD_MAX     256  /* bytes of an OCID or region, with NUL */
 #define PRINCIPAL_SENTENCE_MAX 2048 /* bytes of an error, with NUL */
-#define PRINCIPAL_MARGIN_S     300  /* a token is renewed so long before */
 #define PRINCIPAL_REFUSAL_MS                             \
 	5000 /* from one renewal after a 401 to the next \
 	      */
 #define PRINCIPAL_FIRST_WAIT_MS 1000  /* after a first failure */
 #define PRINCIPAL_LAST_WAIT_MS  60000 /* after many */
 
-/* What is needed to sign, and whom it stands for. */
-struct pass {
-	uint64_t generation; /* not 0; differs from every other pass's */
-	enum credential_method method;
-	struct key *key;
-	struct span key_id;   /* secret if it is a token */
-	struct span delegate; /* token for opc-obo-token; or empty */
-	char tenancy[PRINCIPAL_WORD_MAX];
-	char subject[PRINCIPAL_WORD_MAX];
-	char region[PRINCIPAL_WORD_MAX];
-	int64_t expires_s; /* seconds since 1970, UTC; 0: never */
-	int64_t renew_s;   /* when to get the next; 0: never */
-};
-
 struct principal;
-
-/* What a principal works with. */
-struct principal_host {
-	struct loop *loop;
-	struct fetcher *fetcher;
-	int64_t (*utc_s)(void); /* the clock; NULL: the system's */
-	uint64_t pause_ms;      /* first pause before a request is sent again;
-	                           0: 500 */
-};
 
 /*
  * One principal; settings are copied. Nothing happens until it is asked for.
@@ -70,9 +40,10 @@ struct principal_host {
  * It is called from the loop, never from inside one of the functions below, and
  * may not free the principal. NULL without memory.
  */
-struct principal *principal_new(
-	const struct principal_host *host, const struct credential *settings,
-	void (*on_news)(void *owner, struct principal *principal), void *owner);
+struct principal *
+principal_new(const struct errand_host *host, const struct credential *settings,
+              void (*on_news)(void *owner, struct principal *principal),
+              void *owner);
 
 /* Wipe its keys and end; on_news is not called any more. NULL is fine. */
 void principal_free(struct principal *principal);

@@ -5,9 +5,9 @@
 
 #include "lib/clock.h"
 #include "lib/value.h"
+#include "oci/credential.h"
 
-#define TRANSPORT "streamable_http" /* the only one there is so far */
-#define SHOWN_MAX 80                /* bytes of a bad argument in an error */
+#define SHOWN_MAX 80 /* bytes of a bad argument in an error */
 
 /* One answer in the making: a text for people, the same as data. */
 struct answer {
@@ -50,14 +50,23 @@ struct own_tally own_tally(const struct snapshot *snap,
 	return tally;
 }
 
-const char *own_auth_method(enum backend_auth method)
+static const char *transport(const struct backend *backend)
+{
+	return backend->flags & BACKEND_OCI ? "in_process" : "streamable_http";
+}
+
+const char *own_auth_method(const struct backend *backend)
 {
 	static const char *const names[] = {
 		[BACKEND_AUTH_NONE] = "none",
 		[BACKEND_AUTH_BEARER] = "bearer_token",
 		[BACKEND_AUTH_KEY] = "api_key",
 	};
-	return (unsigned)method < ARRAY_LEN(names) ? names[method] : "unknown";
+	if (backend->flags & BACKEND_OCI)
+		return credential_method_word(
+			(enum credential_method)backend->oci_method);
+	return backend->auth < ARRAY_LEN(names) ? names[backend->auth]
+	                                        : "unknown";
 }
 
 const char *own_breaker_state(const struct backend_row *row, uint64_t now_ms)
@@ -125,12 +134,12 @@ static void put_backend(const struct answer *a, uint32_t i, struct buf *out)
 	int64_t checked_ms = row->last_check_ms;
 
 	buf_addf(out,
-	         "\"status\":\"%s\",\"transport\":\"" TRANSPORT
+	         "\"status\":\"%s\",\"transport\":\"%s"
 	         "\",\"auth_method\":\"%s\",\"tool_count\":%" PRIu32
 	         ",\"latency_ms\":",
 	         health_name(own_health(a->snap, a->board, i)),
-	         own_auth_method(snapshot_backend(a->snap, i)->auth),
-	         row->n_tools);
+	         transport(snapshot_backend(a->snap, i)),
+	         own_auth_method(snapshot_backend(a->snap, i)), row->n_tools);
 	if (checked_ms)
 		put_ms(out, row->latency_us);
 	else
@@ -262,9 +271,9 @@ static void list_text(struct answer *a, uint32_t i, const char *breaker)
 		buf_puts(out, "\n\n");
 		put_cell(out, snapshot_text(a->snap, backend->description));
 	}
-	buf_addf(out,
-	         "\n\n- Transport: " TRANSPORT "\n- Auth: %s\n- Status: %s",
-	         own_auth_method(backend->auth), health_name(state));
+	buf_addf(out, "\n\n- Transport: %s\n- Auth: %s\n- Status: %s",
+	         transport(backend), own_auth_method(backend),
+	         health_name(state));
 	put_check(out, row);
 	buf_puts(out, "\n- Error: ");
 	put_cell(out, error.len ? error : SPAN("none"));

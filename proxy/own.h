@@ -50,8 +50,9 @@ struct own_tally own_tally(const struct snapshot *snap,
 enum health own_health(const struct snapshot *snap, const struct board *board,
                        uint32_t i);
 
-/* "none", "bearer_token" or "api_key", the words of the configuration. */
-const char *own_auth_method(enum backend_auth method);
+/* "none", "bearer_token", "api_key" or, for the tools of Oracle Cloud, "auto"
+ * and its kin: words of the configuration. */
+const char *own_auth_method(const struct backend *backend);
 
 /* A breaker that refuses, lets through, or has one call try: a word for it. */
 const char *own_breaker_state(const struct backend_row *row, uint64_t now_ms);
