@@ -354,33 +354,182 @@ Test(keys, certificate)
 	buf_free(&pem);
 }
 
-Test(keys, encrypted_private_keys_need_their_passphrase)
+/* --- private keys in files ------------------------------------------------ */
+
+#define PASSPHRASE "open sesame"
+
+/* How a private key is written. */
+enum form { PKCS8, PKCS1, PKCS8_ENCRYPTED, PKCS1_ENCRYPTED, FORMS };
+
+static bool is_encrypted(enum form form)
 {
-	EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+	return form == PKCS8_ENCRYPTED || form == PKCS1_ENCRYPTED;
+}
+
+static struct buf private_pem(EVP_PKEY *pkey, enum form form)
+{
+	const EVP_CIPHER *cipher =
+		is_encrypted(form) ? EVP_aes_256_cbc() : NULL;
+	int n = cipher ? (int)strlen(PASSPHRASE) : 0;
+	struct buf b = { .max = KEY_PEM_MAX };
 	BIO *bio = BIO_new(BIO_s_mem());
-	struct key *key;
-	const char *why;
 	char *text;
 
-	cr_assert(PEM_write_bio_PKCS8PrivateKey(bio, pkey, EVP_aes_256_cbc(),
-	                                        "open sesame", 11, NULL, NULL));
-	struct span pem = { .len = (size_t)BIO_get_mem_data(bio, &text) };
-	pem.at = text;
-
-	cr_assert_eq(key_private_from_pem(pem, (struct span){ 0 }, &key, &why),
-	             -EINVAL);
-	cr_assert(strstr(why, "passphrase"), "%s", why);
-	cr_assert_eq(key_private_from_pem(pem, SPAN("wrong"), &key, &why),
-	             -EINVAL);
-	cr_assert_eq(key_private_from_pem(pem, SPAN("open sesame"), &key, &why),
-	             0);
-	key_free(key);
-	cr_assert_eq(
-		key_private_from_pem(SPAN("x"), (struct span){ 0 }, &key, &why),
-		-EINVAL);
-	cr_assert(strstr(why, "no PEM"), "%s", why);
+	if (form == PKCS8 || form == PKCS8_ENCRYPTED)
+		cr_assert(PEM_write_bio_PKCS8PrivateKey(
+			bio, pkey, cipher, PASSPHRASE, n, NULL, NULL));
+	else
+		cr_assert(PEM_write_bio_PrivateKey_traditional(
+			bio, pkey, cipher, (const unsigned char *)PASSPHRASE, n,
+			NULL, NULL));
+	long len = BIO_get_mem_data(bio, &text);
+	buf_add(&b, text, (size_t)len);
 	BIO_free(bio);
+	return b;
+}
+
+/* What key_private_from_pem() says of a text: NULL when it is good. */
+static const char *verdict(struct span pem, const char *passphrase)
+{
+	struct key *key = NULL;
+	const char *why = NULL;
+	int err = key_private_from_pem(pem, span_str(passphrase), &key, &why);
+
+	if (err == 0) {
+		cr_assert(key_is_private(key));
+		key_free(key);
+		return NULL;
+	}
+	cr_assert_eq(err, -EINVAL);
+	return why;
+}
+
+static void says(struct span pem, const char *passphrase, const char *words)
+{
+	const char *why = verdict(pem, passphrase);
+
+	cr_assert(why && strstr(why, words), "\"%s\" without \"%s\"",
+	          why ? why : "no error", words);
+}
+
+/* White space around a block and text after it, as people leave them. */
+static const struct {
+	const char *before, *after;
+} around[] = {
+	{ "", "" },
+	{ " \t\r\n\n", "\n\n  " },
+	{ "", "OCI_API_KEY\n" },
+	{ "", "\nOCI_API_KEY" },
+	{ "# my key\n", "-----BEGIN NONSENSE" },
+};
+
+Test(keys, private_keys_in_every_form)
+{
+	EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+
+	for (int f = 0; f < FORMS; f++) {
+		struct buf pem = private_pem(pkey, (enum form)f);
+		struct buf text = { .max = KEY_PEM_MAX };
+
+		for (size_t i = 0; i < ARRAY_LEN(around); i++) {
+			buf_reset(&text);
+			buf_puts(&text, around[i].before);
+			buf_add_span(&text, buf_span(&pem));
+			buf_puts(&text, around[i].after);
+			/* Those that are not encrypted need none. */
+			cr_assert_null(verdict(buf_span(&text), PASSPHRASE),
+			               "form %d, row %zu", f, i);
+			if (!is_encrypted((enum form)f)) {
+				cr_assert_null(verdict(buf_span(&text), ""));
+				continue;
+			}
+			says(buf_span(&text), "", "no passphrase is given");
+			says(buf_span(&text), "wrong",
+			     "this passphrase does not open");
+		}
+		says(span_first(buf_span(&pem), pem.len / 2), PASSPHRASE,
+		     "cut off");
+		buf_free(&text);
+		buf_free(&pem);
+	}
 	EVP_PKEY_free(pkey);
+}
+
+static const struct {
+	const char *text, *words;
+} no_private_keys[] = {
+	{ "", "no PEM" },
+	{ "x", "no PEM" },
+	{ " \n", "no PEM" },
+	{ "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+	  "is a public key" },
+	{ "-----BEGIN RSA PUBLIC KEY-----\nAAAA\n"
+	  "-----END RSA PUBLIC KEY-----\n",
+	  "is a public key" },
+	{ "ssh-rsa AAAAB3NzaC1yc2E me@here\n", "is a public key" },
+	{ "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+	  "is a certificate" },
+	{ "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+	  "cut off or damaged" },
+	{ "-----BEGIN RSA PRIVATE KEY-----\n", "cut off or damaged" },
+};
+
+Test(keys, what_is_no_private_key_is_called_by_its_name)
+{
+	EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+	struct buf public = pem_of(pkey, false);
+
+	says(buf_span(&public), "", "is a public key");
+	for (size_t i = 0; i < ARRAY_LEN(no_private_keys); i++)
+		says(span_str(no_private_keys[i].text), PASSPHRASE,
+		     no_private_keys[i].words);
+	buf_free(&public);
+}
+
+/* The library's own idea of the same certificate. */
+Test(keys, certificate_as_bytes_and_as_text)
+{
+	EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+	struct buf pem = make_certificate(pkey);
+	struct buf der = { .max = KEY_PEM_MAX }, body = { .max = KEY_PEM_MAX };
+	struct buf lines = { .max = KEY_PEM_MAX }, small = { .max = 10 };
+	uint8_t sha1[KEY_SHA1_LEN], sha256[KEY_SHA256_LEN];
+	struct key_certificate cert;
+	const char *why;
+
+	buf_puts(&pem, "-----BEGIN CERTIFICATE-----\nAAAA\n");
+	cr_assert_eq(key_certificate_der(buf_span(&pem), &der, &why), 0);
+	cr_assert_eq(key_certificate_body(buf_span(&pem), &body, &why), 0);
+	cr_assert_eq(
+		key_certificate_read(buf_span(&pem), SPAN(""), &cert, &why), 0);
+	cr_assert(EVP_Q_digest(NULL, "SHA1", NULL, der.bytes, der.len, sha1,
+	                       NULL));
+	cr_assert(EVP_Q_digest(NULL, "SHA256", NULL, der.bytes, der.len, sha256,
+	                       NULL));
+	cr_assert_arr_eq(sha1, cert.sha1, sizeof(sha1));
+	cr_assert_arr_eq(sha256, cert.sha256, sizeof(sha256));
+
+	/* Between BEGIN and END, without line ends. */
+	const char *from = strchr(pem.bytes, '\n');
+	const char *to = strstr(from, "-----END");
+	for (; from < to; from++)
+		if (*from != '\n')
+			buf_putc(&lines, *from);
+	cr_assert(span_eq(buf_span(&lines), buf_span(&body)));
+
+	cr_assert_eq(key_certificate_der(buf_span(&pem), &small, &why),
+	             -ENOBUFS);
+	buf_reset(&small);
+	cr_assert_eq(key_certificate_body(buf_span(&pem), &small, &why),
+	             -ENOBUFS);
+	cr_assert_eq(key_certificate_der(SPAN("x"), &der, &why), -EINVAL);
+	cr_assert_eq(key_certificate_body(SPAN("x"), &der, &why), -EINVAL);
+	cr_assert(strstr(why, "certificate"), "%s", why);
+	EVP_PKEY_free(pkey);
+	buf_free(&pem);
+	buf_free(&der);
+	buf_free(&body);
+	buf_free(&lines);
 }
 
 /* Numbers of a key as JSON Web Keys carry them. */
