@@ -265,6 +265,7 @@ static void take_answer(struct signature_channel *c, struct span packet)
 			       .tenancy = got.texts[ANSWER_TENANCY],
 			       .subject = got.texts[ANSWER_SUBJECT],
 			       .region = got.texts[ANSWER_REGION],
+			       .domain = got.texts[ANSWER_DOMAIN],
 			       .method = got.texts[ANSWER_METHOD],
 			       .expires_s =
 				       (int64_t)got.numbers[ANSWER_EXPIRES_S],

@@ -33,6 +33,8 @@ struct signature_identity {
 	struct span subject; /* OCID of the user, instance or resource; the
 	                        subject of the token for a workload */
 	struct span region;  /* identifier ("eu-frankfurt-1"), or a domain */
+	struct span domain;  /* of its realm ("oraclecloud.com"); empty when
+	                        region is a domain */
 	struct span method;  /* "config_file", "security_token",
 	                        "instance_principal", "resource_principal",
 	                        "oke_workload_identity", "instance_obo_user" */
