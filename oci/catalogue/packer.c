@@ -560,6 +560,7 @@ static const char *const methods[] = {
 static uint32_t docs; /* of the client */
 static uint16_t path_members[64], query_members[64], header_members[64];
 static size_t path_count, query_count, header_count;
+static bool reading; /* more of it may come */
 
 static size_t client_total(void)
 {
@@ -701,8 +702,9 @@ static void close_operation(void)
 	uint16_t all[3 * 64];
 	size_t count = 0;
 
-	if (operation_total() == 0)
+	if (!reading)
 		return;
+	reading = false;
 	for (size_t i = 0; i < path_count; i++)
 		all[count++] = path_members[i];
 	for (size_t i = 0; i < query_count; i++)
@@ -743,6 +745,7 @@ static void read_operation(enum operation_method method, struct span line)
 	client->count++;
 	read_path(line);
 	add(&operations, &op, sizeof(op));
+	reading = true;
 }
 
 /* The services that most people mean, the most used first: they go before
