@@ -99,6 +99,11 @@ const struct runner_tools *runner_tools(const struct tool_run *run)
 	return run->in.tools;
 }
 
+struct span runner_no_identity(const struct tool_run *run)
+{
+	return run->no_identity;
+}
+
 int64_t runner_skew_s(const struct tool_run *run)
 {
 	return run->runner->client ? client_skew_s(run->runner->client) : 0;
@@ -736,6 +741,7 @@ static void on_identity(void *owner, const struct signature_answer *answer)
 	run->identifying = NULL;
 	if (answer->err < 0) {
 		if (run->function->offline) {
+			run->no_identity = tool_keep(run, answer->sentence);
 			set_region(run, span_of(NULL, 0));
 			loop_timer(runner->config.loop, &run->timer, 0,
 			           on_next_phase);

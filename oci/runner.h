@@ -47,8 +47,9 @@ struct runner_account {
 
 /* The tools there are, for those that speak about tools. */
 struct runner_tools {
-	/* The i-th: its entry in the pack; empty behind the last. */
-	struct span (*recipe)(void *owner, size_t i);
+	/* The i-th: its name, and its entry in the pack, which has another
+	   name when this is an alias; empty behind the last. */
+	struct span (*recipe)(void *owner, size_t i, struct span *name);
 	void *owner;
 	struct span server_name, server_version;
 };
@@ -108,6 +109,9 @@ const struct runner_account *runner_account(const struct tool_run *run);
 const struct runner_tools *runner_tools(const struct tool_run *run);
 int64_t runner_skew_s(const struct tool_run *run);
 
+/* Why there are no credentials, for offline functions; empty: there are. */
+struct span runner_no_identity(const struct tool_run *run);
+
 /* --- the inner side, for oci/tool.c and tests ----------------------------- */
 
 struct tool_parameter {
@@ -166,7 +170,7 @@ struct tool_run {
 	struct span code, request_id;
 	struct timer timer;
 	struct signature *identifying;
-	struct span tenancy, region, home, method;
+	struct span tenancy, region, home, method, no_identity;
 	double progress;
 };
 

@@ -205,7 +205,7 @@ static void on_long(struct timer *t)
 /* --- calls -----------------------------------------------------------------
  */
 
-static struct span nth_recipe(void *owner, size_t i)
+static struct span nth_recipe(void *owner, size_t i, struct span *name)
 {
 	struct builtin_call *c = owner;
 	const struct recipe_row *rows =
@@ -213,6 +213,7 @@ static struct span nth_recipe(void *owner, size_t i)
 
 	if (i >= c->backend->recipes.len)
 		return span_of(NULL, 0);
+	*name = snapshot_text(c->snap, rows[i].name);
 	return snapshot_text(c->snap, rows[i].recipe);
 }
 
