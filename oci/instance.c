@@ -1,9 +1,9 @@
 #include "oci/instance.h"
 
+#include "oci/census.h"
 #include "oci/listing.h"
 #include "oci/path.h"
 #include "oci/slice.h"
-#include "oci/tally.h"
 #include "oci/telemetry.h"
 #include "oci/when.h"
 
@@ -133,7 +133,7 @@ static void ask_primaries(struct tool_run *run, struct list *list)
 
 static void write_list(struct tool_run *run, struct list *list)
 {
-	struct tally states = { 0 };
+	struct census states = { 0 };
 	struct output o;
 
 	output_init(&o, tool_out(run));
@@ -145,7 +145,7 @@ static void write_list(struct tool_run *run, struct list *list)
 		struct span item = list->page.items[i];
 		bool asked = list->vnics && list->vnics[i];
 
-		tally_add(&states, path_text(run, item, "lifecycleState"));
+		census_add(&states, path_text(run, item, "lifecycleState"));
 		output_object(&o, NULL);
 		write_instance(&o, item);
 		write_addresses(&o, asked ? tool_ask_answer(list->vnics[i])
@@ -154,7 +154,7 @@ static void write_list(struct tool_run *run, struct list *list)
 	}
 	output_end(&o);
 	slice_tail(&list->page, &o);
-	tally_write(&states, &o, "states");
+	census_write(&states, &o, "states");
 	if (list->attachments && !tool_ask_ok(list->attachments))
 		output_text(&o, "network_error",
 		            tool_ask_error(list->attachments));
