@@ -330,10 +330,13 @@ static void on_late(struct timer *timer)
 	loop_stop(f.loop);
 }
 
-static struct span tool_at(void *owner, size_t i)
+static struct span tool_at(void *owner, size_t i, struct span *name)
 {
 	(void)owner;
-	return i < f.packs.n_tools ? f.packs.tools[i].recipe : SPAN("");
+	if (i >= f.packs.n_tools)
+		return SPAN("");
+	*name = span_str(f.packs.tools[i].name);
+	return f.packs.tools[i].recipe;
 }
 
 static const struct fixture_tool_result *
