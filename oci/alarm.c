@@ -106,22 +106,13 @@ static const struct listing_field state_members[] = {
 	{ "summary", "alarmSummary" },
 };
 
-/* Members of an alarm that every tool shows, into an open object. */
-static void write_members(struct tool_run *run, struct output *o,
-                          struct span alarm, struct span state)
+void alarm_write(struct tool_run *run, struct output *o, struct span alarm,
+                 struct span state)
 {
 	listing_fields(o, alarm, members, ARRAY_LEN(members));
 	output_text(o, "metric_name",
 	            alarm_metric(path_text(run, alarm, "query")));
 	listing_fields(o, state, state_members, ARRAY_LEN(state_members));
-}
-
-void alarm_write(struct tool_run *run, struct output *o, struct span alarm,
-                 struct span state)
-{
-	output_object(o, NULL);
-	write_members(run, o, alarm, state);
-	output_end(o);
 }
 
 /* --- oci_observability_list_alarms ---------------------------------------- */
@@ -190,9 +181,13 @@ static void write_list(struct tool_run *run, struct list *list)
 	else
 		output_null(&o, "firing_count");
 	output_array(&o, "alarms");
-	for (size_t i = 0; i < list->page.n; i++)
-		alarm_write(run, &o, list->page.items[i],
-		            alarm_state(&list->states, list->page.items[i]));
+	for (size_t i = 0; i < list->page.n; i++) {
+		struct span alarm = list->page.items[i];
+
+		output_object(&o, NULL);
+		alarm_write(run, &o, alarm, alarm_state(&list->states, alarm));
+		output_end(&o);
+	}
 	output_end(&o);
 	slice_tail(&list->page, &o);
 	if (!tool_ask_ok(list->states_ask))
@@ -255,7 +250,7 @@ static void write_one(struct tool_run *run, struct one *one)
 	alarm_read_states(run, one->states_ask, &states);
 	output_init(&o, tool_out(run));
 	output_object(&o, NULL);
-	write_members(run, &o, alarm, alarm_state(&states, alarm));
+	alarm_write(run, &o, alarm, alarm_state(&states, alarm));
 	listing_fields(&o, alarm, more, ARRAY_LEN(more));
 	output_end(&o);
 }

@@ -50,7 +50,7 @@ struct span alarm_metric(struct span query);
  * capitals; "UNKNOWN" when its texts do not say. */
 const char *alarm_entry_status(struct span summary, struct span alarm_summary);
 
-/* Write one alarm as an object: what it is and the state it is in. */
+/* Write what an alarm is and the state it is in, into an open object. */
 void alarm_write(struct tool_run *run, struct output *o, struct span alarm,
                  struct span state);
 

@@ -48,6 +48,14 @@ static const struct meter {
 	                            "with more memory." } },
 };
 
+/* An alarm about the instance. */
+struct suspect {
+	struct span alarm, state;
+	struct tool_ask *streams; /* what it fires for; NULL: not asked */
+	bool by_name;             /* its query names the instance */
+	bool firing;              /* for this instance */
+};
+
 struct case_file {
 	uint64_t since_ms;
 	struct telemetry_window window;
@@ -59,8 +67,8 @@ struct case_file {
 	struct telemetry_summary sums[METERS];
 	enum level levels[METERS];
 	struct alarm_states states;
-	struct span related[TROUBLESHOOT_ALARMS];
-	size_t n_related, n_shown, n_firing;
+	struct suspect suspects[TROUBLESHOOT_ALARMS];
+	size_t n_suspects, n_asked, n_firing, n_related;
 	int64_t errors; /* -1: not known */
 	bool running;
 	enum level health;
@@ -153,6 +161,62 @@ static void ask_logs(struct tool_run *run, struct case_file *c)
 	tool_ask_optional(c->logs);
 }
 
+/* Which streams an alarm fires for, as far as they are the instance's. */
+static struct tool_ask *ask_streams(struct tool_run *run, struct span alarm)
+{
+	struct tool_ask *ask =
+		tool_ask(run, "monitoring/Monitoring/RetrieveDimensionStates");
+	struct output o;
+
+	tool_ask_path(ask, "alarmId", path_text(run, alarm, "id"));
+	tool_ask_items(ask, TOOL_ITEMS_MAX);
+	tool_ask_optional(ask);
+	tool_ask_cache(ask, "metrics");
+	output_init(&o, tool_ask_body(ask));
+	output_object(&o, NULL);
+	output_string(&o, "status", "FIRING");
+	output_object(&o, "dimensionFilters");
+	output_text(&o, "resourceId", tool_text(run, "instance_id"));
+	output_end(&o);
+	output_end(&o);
+	return ask;
+}
+
+static void suspect(struct tool_run *run, struct case_file *c,
+                    struct span alarm)
+{
+	struct span query = path_text(run, alarm, "query");
+	struct suspect s = {
+		.alarm = alarm,
+		.state = alarm_state(&c->states, alarm),
+		.by_name =
+			listing_contains(query, tool_text(run, "instance_id")),
+	};
+
+	if (!s.by_name && (!path_is(alarm, "namespace", TELEMETRY_INSTANCE) ||
+	                   listing_contains(query, SPAN("resourceId"))))
+		return;
+	c->n_related++;
+	if (c->n_suspects == TROUBLESHOOT_ALARMS)
+		return;
+	if (!s.by_name && alarm_is_firing(s.state) &&
+	    c->n_asked < TROUBLESHOOT_FIRING) {
+		s.streams = ask_streams(run, alarm);
+		c->n_asked++;
+	}
+	c->suspects[c->n_suspects++] = s;
+}
+
+static void ask_suspects(struct tool_run *run, struct case_file *c)
+{
+	struct value_iter it = path_items(tool_ask_answer(c->alarms), "");
+	struct span alarm;
+
+	alarm_read_states(run, c->states_ask, &c->states);
+	while (value_array_next(&it, &alarm))
+		suspect(run, c, alarm);
+}
+
 /* --- weighing ------------------------------------------------------------- */
 
 static enum level weigh_meter(const struct meter *m,
@@ -165,20 +229,39 @@ static enum level weigh_meter(const struct meter *m,
 	return s->average > m->warning ? WARNING : NORMAL;
 }
 
-/* An alarm is about the instance when its query names it. */
+/* Does an alarm fire for this instance? */
+static bool fires_here(struct tool_run *run, struct case_file *c,
+                       const struct suspect *s)
+{
+	struct span id = tool_text(run, "instance_id"), stream;
+	struct span name =
+		path_text(run, tool_ask_answer(c->instance), "displayName");
+	struct value_iter it;
+
+	if (s->by_name)
+		return alarm_is_firing(s->state);
+	if (!s->streams)
+		return false;
+	it = path_items(tool_ask_answer(s->streams), "");
+	while (value_array_next(&it, &stream)) {
+		struct span which =
+			path_text(run, stream, "dimensions.resourceId");
+
+		if (which.len ? span_eq(which, id)
+		              : span_eq(path_text(run, stream,
+		                                  "dimensions."
+		                                  "resourceDisplayName"),
+		                        name))
+			return true;
+	}
+	return false;
+}
+
 static void weigh_alarms(struct tool_run *run, struct case_file *c)
 {
-	struct value_iter it = path_items(tool_ask_answer(c->alarms), "");
-	struct span id = tool_text(run, "instance_id"), alarm;
-
-	alarm_read_states(run, c->states_ask, &c->states);
-	while (value_array_next(&it, &alarm)) {
-		if (!listing_contains(path_text(run, alarm, "query"), id))
-			continue;
-		c->n_related++;
-		c->n_firing += alarm_is_firing(alarm_state(&c->states, alarm));
-		if (c->n_shown < TROUBLESHOOT_ALARMS)
-			c->related[c->n_shown++] = alarm;
+	for (size_t i = 0; i < c->n_suspects; i++) {
+		c->suspects[i].firing = fires_here(run, c, &c->suspects[i]);
+		c->n_firing += c->suspects[i].firing;
 	}
 }
 
@@ -285,11 +368,18 @@ static void write_related(struct tool_run *run, struct case_file *c,
                           struct output *o, const char *key, bool firing)
 {
 	output_array(o, key);
-	for (size_t i = 0; i < c->n_shown; i++) {
-		struct span state = alarm_state(&c->states, c->related[i]);
+	for (size_t i = 0; i < c->n_suspects; i++) {
+		const struct suspect *s = &c->suspects[i];
 
-		if (!firing || alarm_is_firing(state))
-			alarm_write(run, o, c->related[i], state);
+		if (firing && !s->firing)
+			continue;
+		output_object(o, NULL);
+		alarm_write(run, o, s->alarm, s->state);
+		output_string(o, "relation",
+		              s->by_name ? "names the instance"
+		                         : "watches the compartment");
+		output_flag(o, "firing_for_instance", s->firing);
+		output_end(o);
 	}
 	output_end(o);
 }
@@ -319,15 +409,14 @@ static void recommend_for_alarms(struct tool_run *run, struct case_file *c,
 {
 	size_t named = 0;
 
-	for (size_t i = 0; i < c->n_shown && named < TROUBLESHOOT_NAMED; i++) {
-		struct span alarm = c->related[i];
+	for (size_t i = 0; i < c->n_suspects; i++) {
+		struct span name =
+			path_text(run, c->suspects[i].alarm, "displayName");
 
-		if (!alarm_is_firing(alarm_state(&c->states, alarm)))
+		if (!c->suspects[i].firing || named == TROUBLESHOOT_NAMED)
 			continue;
-		output_format(
-			o, NULL, "Look into the firing alarm %.*s.",
-			SPAN_ARG(span_first(
-				path_text(run, alarm, "displayName"), 255)));
+		output_format(o, NULL, "Look into the firing alarm %.*s.",
+		              SPAN_ARG(span_first(name, 255)));
 		named++;
 	}
 }
@@ -483,6 +572,8 @@ static enum tool_next troubleshoot_instance(struct tool_run *run)
 		tool_progress(run, 0.6, "Looking for errors in the logs");
 		if (c->namespaces)
 			ask_logs(run, c);
+		if (c->alarms)
+			ask_suspects(run, c);
 		return TOOL_WAIT;
 	default:
 		tool_progress(run, 0.9, "Weighing what was found");
