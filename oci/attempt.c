@@ -205,15 +205,17 @@ struct key *attempt_key(struct attempt *a, struct span pem,
 		return NULL;
 	}
 	if (err < 0) {
-		attempt_fail(a, -EINVAL, "The private key in %.500s: %s.",
-		             where, why);
+		attempt_fail(a, -EINVAL, "%.500s %s.%s", where, why,
+		             strstr(why, "passphrase")
+		                     ? " It is pass_phrase in the profile, or "
+		                       "the variable OCI_CLI_PASSPHRASE."
+		                     : "");
 		return NULL;
 	}
 	if (key_type(key) == KEY_RSA)
 		return key;
 	attempt_fail(a, -EINVAL,
-	             "The private key in %.500s is of type %s; Oracle Cloud "
-	             "needs RSA.",
+	             "%.500s holds a key of type %s; Oracle Cloud needs RSA.",
 	             where, key_type_name(key_type(key)));
 	key_free(key);
 	return NULL;

@@ -107,8 +107,8 @@ MUST_CHECK bool attempt_read_named(struct attempt *a, const char *what,
                                    bool secret, struct span path,
                                    struct buf *into);
 
-/* A private RSA key from PEM; where is what to call it. NULL: the attempt has
- * failed. */
+/* A private RSA key from PEM; where is what to call it, at the beginning of a
+ * sentence. NULL: the attempt has failed. */
 struct key *attempt_key(struct attempt *a, struct span pem,
                         struct span passphrase, const char *where);
 

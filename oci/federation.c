@@ -321,8 +321,9 @@ static void use_certificate(struct attempt *a)
 	struct federation *f = a->state;
 
 	key_free(f->leaf_key);
-	f->leaf_key = attempt_key(a, buf_span(&f->pieces[KEY]),
-	                          (struct span){ 0 }, pieces[KEY].path);
+	f->leaf_key =
+		attempt_key(a, buf_span(&f->pieces[KEY]), (struct span){ 0 },
+	                    "The metadata service's key.pem");
 	if (!f->leaf_key)
 		return;
 	if (is_pair(f)) {

@@ -95,7 +95,7 @@ static struct key *read_key(struct attempt *a, struct buf *pem)
 	if (read_either(a, "PRIVATE_PEM", true, pem) &&
 	    read_either(a, "PRIVATE_PEM_PASSPHRASE", false, &passphrase))
 		key = attempt_key(a, buf_span(pem), buf_span(&passphrase),
-		                  HEAD "PRIVATE_PEM");
+		                  "The variable " HEAD "PRIVATE_PEM");
 	pass_wipe(&passphrase);
 	return key;
 }

@@ -114,7 +114,7 @@ static struct key *load_key(struct attempt *a, const struct wanted *w)
 {
 	struct buf pem = { .max = ATTEMPT_FILE_MAX };
 	struct span path = w->values[PROFILE_KEY_FILE];
-	char where[PROFILE_PATH_MAX] = "OCI_CLI_KEY_CONTENT";
+	char where[PROFILE_PATH_MAX] = "The variable OCI_CLI_KEY_CONTENT";
 	struct key *key = NULL;
 
 	if (w->key_content.len) {
@@ -125,7 +125,7 @@ static struct key *load_key(struct attempt *a, const struct wanted *w)
 		             "private key in PEM form.");
 		return NULL;
 	} else {
-		snprintf(where, sizeof(where), "%.*s", SPAN_ARG(path));
+		snprintf(where, sizeof(where), "The file %.*s", SPAN_ARG(path));
 		if (!attempt_read_named(a, "the private key", true, path,
 		                        &pem)) {
 			pass_wipe(&pem);
