@@ -1168,7 +1168,7 @@ static void read_question(struct span text, struct question *out)
 				words = span_str(abbreviations[i].words);
 		while (words_next(&words, &one))
 			add_word(out, &one);
-		if (words.at == NULL)
+		if (words.at == NULL || find_word(word_span(&word)))
 			add_word(out, &word);
 	}
 }
