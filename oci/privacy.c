@@ -4,39 +4,65 @@
 
 #define GAP_LEN (sizeof(PRIVACY_GAP) - 1)
 
-/* The first bytes that are to be masked, all parts with their separators; *rest
- * is what follows them. Empty when there are none. */
+static bool is_separator(char c)
+{
+	return c == '.' || c == ':';
+}
+
+/* Is unique, which begins here, what mask_part() left of a longer one? The
+ * dashes at the end of such a beginning are not part of an OCID, so they are in
+ * rest. */
+static bool is_masked(struct span unique, struct span rest)
+{
+	while (unique.len < PRIVACY_HEAD && rest.len &&
+	       (*rest.at == '-' || *rest.at == '_')) {
+		unique.len++;
+		rest = span_from(rest, 1);
+	}
+	return unique.len == PRIVACY_HEAD &&
+	       span_starts(rest, SPAN(PRIVACY_GAP));
+}
+
+/* The next bytes that are to be masked, parts with their separators; *rest
+ * moves past them. Empty when there are none. */
 static struct span next_tail(struct span *rest)
 {
 	struct ocid ocid;
+	struct span tail;
 
-	for (;;) {
+	do {
 		struct span found = ocid_next(*rest, &ocid);
-		const char *end = found.at + found.len;
-		const char *tail =
-			ocid.future.len ? ocid.future.at : ocid.unique.at;
+		const char *end;
 
 		if (found.len == 0)
 			return found;
+		end = found.at + found.len;
+		tail.at = ocid.future.len ? ocid.future.at : ocid.unique.at;
 		*rest = span_from(*rest, (size_t)(end - rest->at));
-		/* The first part of one that is masked already. */
-		if (end - tail == PRIVACY_HEAD &&
-		    span_starts(*rest, SPAN(PRIVACY_GAP)))
-			continue;
-		return span_of(tail, (size_t)(end - tail));
-	}
+		if (is_masked(ocid.unique, *rest))
+			end = ocid.unique.at;
+		while (tail.at < end && is_separator(*tail.at))
+			tail.at++;
+		tail.len = (size_t)(end - tail.at);
+	} while (tail.len == 0);
+	return tail;
 }
 
 static void mask_part(struct span part, struct buf *into)
 {
-	bool longer = part.len > PRIVACY_HEAD + PRIVACY_TAIL;
+	struct span end =
+		span_from(part, part.len - MIN(part.len, PRIVACY_TAIL));
+	/* An end that is the beginning of another OCID would be taken for it
+	   when this is masked again. */
+	bool longer = part.len > PRIVACY_HEAD + PRIVACY_TAIL &&
+	              !memmem(end.at, end.len, "ocid", 4);
 
 	if (longer)
 		buf_add(into, part.at, PRIVACY_HEAD);
 	if (part.len)
 		buf_add(into, PRIVACY_GAP, GAP_LEN);
 	if (longer)
-		buf_add_span(into, span_from(part, part.len - PRIVACY_TAIL));
+		buf_add_span(into, end);
 }
 
 static void mask_tail(struct span tail, struct buf *into)
@@ -44,7 +70,7 @@ static void mask_tail(struct span tail, struct buf *into)
 	size_t from = 0;
 
 	for (size_t i = 0; i <= tail.len; i++) {
-		if (i < tail.len && tail.at[i] != '.' && tail.at[i] != ':')
+		if (i < tail.len && !is_separator(tail.at[i]))
 			continue;
 		mask_part(span_of(tail.at + from, i - from), into);
 		if (i < tail.len)
@@ -66,7 +92,7 @@ void privacy_mask(struct span text, struct buf *into)
 		}
 		buf_add(into, text.at, (size_t)(tail.at - text.at));
 		mask_tail(tail, into);
-		text = rest;
+		text = span_from(text, (size_t)(tail.at + tail.len - text.at));
 	}
 }
 

@@ -349,19 +349,25 @@ static bool contains(struct span text, struct span part)
 	return false;
 }
 
+/* As distance(), or UINT32_MAX when it is more than most. */
+static unsigned distance_within(struct span a, struct span b, size_t most)
+{
+	size_t differ = MAX(a.len, b.len) - MIN(a.len, b.len);
+	unsigned far = differ > most ? UINT32_MAX : distance(a, b);
+
+	return far <= most ? far : UINT32_MAX;
+}
+
 /* How far a region is from a name; UINT32_MAX when too far to be meant. */
 static unsigned farness(struct span name, const struct region *region)
 {
 	size_t slips = 1 + name.len / LETTERS_PER_SLIP;
-	unsigned far;
 
 	if (name.len <= region->key.len + 1)
-		far = distance(name, region->key);
-	else if (contains(region->identifier, name))
-		far = 1; /* "frankfurt" */
-	else
-		far = distance(name, region->identifier);
-	return far <= slips ? far : UINT32_MAX;
+		return distance_within(name, region->key, slips);
+	if (contains(region->identifier, name))
+		return 1; /* "frankfurt" */
+	return distance_within(name, region->identifier, slips);
 }
 
 size_t region_nearest(struct span name,

@@ -160,17 +160,15 @@ Test(ocid, the_first_in_a_text)
 	}
 }
 
+#define AAAA                                                        \
+	"ocid1.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
+	"aaaaaaaaaaaaaaaaaaaaaaaaa"
+
 /* A megabyte of beginnings takes no longer than a megabyte of anything. */
 Test(ocid, hostile_texts_take_linear_time, .timeout = 20)
 {
 	static const char *const pieces[] = {
-		"ocid1.",
-		"ocid1..",
-		"ocid",
-		"ocid1.a.",
-		"ocid1.a..",
-		"ocid1.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aaaaaaaaaaaaaaaaaa",
+		"ocid1.", "ocid1..", "ocid", "ocid1.a.", "ocid1.a..", AAAA,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {

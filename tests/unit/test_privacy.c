@@ -34,8 +34,11 @@ static const struct {
 	{ HEAD "abcdefghijk", HEAD "abcd****fghijk" },
 	{ "ocid1.instance.oc1.iad", "ocid1.instance.oc1.iad" },
 	{ "begins with ocid1.instance.", "begins with ocid1.instance." },
-	{ HEAD LONG HEAD LONG, HEAD "anuw****zocid1"
-	                            ".****.****.****." MASKED },
+	{ HEAD LONG HEAD LONG, HEAD "****.****.****.****." MASKED },
+	{ HEAD "anc-cljtabcdefghijklmnopqrstuvwxyz", HEAD "anc-****uvwxyz" },
+	{ HEAD "an_-cljtabcdefghijklmnopqrstuvwxyz", HEAD "an_-****uvwxyz" },
+	{ HEAD ".." LONG, HEAD ".." MASKED },
+	{ HEAD LONG "." MASKED, HEAD "anuw****uvwxyz.anuw****uvwxyz" },
 };
 
 static void check_mask(struct span in, struct span want)
