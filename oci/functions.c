@@ -8,6 +8,7 @@
 #include "oci/cost.h"
 #include "oci/dbmetrics.h"
 #include "oci/discovery.h"
+#include "oci/generic.h"
 #include "oci/iam.h"
 #include "oci/instance.h"
 #include "oci/logquery.h"
@@ -16,6 +17,7 @@
 #include "oci/problems.h"
 #include "oci/rules.h"
 #include "oci/telemetry.h"
+#include "oci/troubleshoot.h"
 #include "oci/vcn.h"
 
 static const struct tool_function mapping = {
@@ -42,6 +44,7 @@ static const struct {
 	TABLE(cost),
 	TABLE(dbmetrics),
 	TABLE(discovery),
+	TABLE(generic),
 	TABLE(iam),
 	TABLE(instance),
 	TABLE(logquery),
@@ -49,6 +52,7 @@ static const struct {
 	TABLE(problems),
 	TABLE(rules),
 	TABLE(telemetry),
+	TABLE(troubleshoot),
 	TABLE(vcn),
 	/* clang-format on */
 };
