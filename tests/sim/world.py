@@ -74,7 +74,7 @@ class World:
 
     def add(self, kind, region, resource):
         """Put a resource under its id (or name) into its table."""
-        key = resource.get("id") or resource.get("key") or resource["name"]
+        key = resource.get("_id") or resource.get("id") or resource["name"]
         resource.setdefault("_etag", hashlib.md5(key.encode()).hexdigest())
         self.table(kind, region)[key] = resource
         return resource
@@ -102,8 +102,8 @@ class World:
     def remove(self, kind, region, resource):
         """Through the states of going away, or at once without states."""
         if "lifecycleState" not in resource:
-            self.table(kind, region).pop(resource.get("id") or
-                                         resource["name"])
+            self.table(kind, region).pop(
+                resource.get("_id") or resource.get("id") or resource["name"])
             return
         going, gone = GONE.get(kind.partition("/")[0], GONE_OTHERWISE)
         self.later(resource, {"lifecycleState": gone}, lifecycleState=going)

@@ -4,9 +4,12 @@ A module has fill(world), which may look at what the modules before it made,
 and functions marked with @operation. A new one is added to MODULES.
 """
 
-from services import identity, network, compute
+from services import (compute, containers, cost, database, governance,
+                      identity, loadbalancing, logs, messaging, monitoring,
+                      network, objectstorage, security)
 
-MODULES = (identity, network, compute)
+MODULES = (identity, network, compute, database, objectstorage, loadbalancing,
+           containers, messaging, monitoring, logs, security, cost, governance)
 
 
 def fill(world):
@@ -14,6 +17,4 @@ def fill(world):
     who = {}
     for module in MODULES:
         who.update(module.fill(world) or {})
-    who.setdefault("function", {"id": "x", "compartmentId": "x"})
-    who.setdefault("cluster", "x")
     return who
