@@ -885,6 +885,8 @@ static void say_known(struct call *call, struct span key)
 			say(why, "%s%.*s", comma, SPAN_ARG(name));
 		comma = ", ";
 	}
+	if (*comma != ',')
+		say(why, "it takes none");
 }
 
 static bool refuse_unknown(struct call *call, struct span key)
