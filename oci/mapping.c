@@ -30,6 +30,8 @@ struct request {
 /* The run's state; lives in tool_state(). */
 struct mapping {
 	struct tool_run *run;
+	struct span answer;   /* raw, of the recipe */
+	size_t offset, limit; /* of a list */
 	size_t n;
 	bool bad;   /* the recipe is none */
 	void *last; /* what tool_alloc() gave */
@@ -342,15 +344,10 @@ static bool is_wanted(struct mapping *m, struct span when)
 	       (given.is_text || value_type(given.at) != VALUE_FALSE);
 }
 
-static struct span answer_recipe(const struct mapping *m)
-{
-	return get(tool_recipe(m->run), "answer");
-}
-
 static bool has_filter(struct mapping *m)
 {
 	struct span filter, argument;
-	struct value_iter it = path_items(answer_recipe(m), "filter");
+	struct value_iter it = path_items(m->answer, "filter");
 
 	while (value_array_next(&it, &filter)) {
 		argument = text_of(m, get(filter, "argument"));
@@ -360,7 +357,7 @@ static bool has_filter(struct mapping *m)
 	return false;
 }
 
-static size_t limit_of(struct mapping *m)
+static size_t read_limit(struct mapping *m)
 {
 	bool paged = path_has(tool_recipe(m->run), "parameters.limit");
 	int64_t limit = tool_integer(m->run, "limit",
@@ -369,7 +366,7 @@ static size_t limit_of(struct mapping *m)
 	return (size_t)MAX(MIN(limit, TOOL_ITEMS_MAX), 1);
 }
 
-static size_t offset_of(struct mapping *m)
+static size_t read_offset(struct mapping *m)
 {
 	int64_t offset = tool_integer(m->run, "offset", 0);
 
@@ -380,11 +377,11 @@ static size_t offset_of(struct mapping *m)
  * known whether there are more; all when filters come before. */
 static size_t items_of(struct mapping *m, const struct request *r)
 {
-	struct span list = get(answer_recipe(m), "list");
+	struct span list = get(m->answer, "list");
 
 	if (!value_string_eq(list, r->name) || has_filter(m))
 		return TOOL_ITEMS_MAX;
-	return MIN(offset_of(m) + limit_of(m) + 1, (size_t)TOOL_ITEMS_MAX);
+	return MIN(m->offset + m->limit + 1, (size_t)TOOL_ITEMS_MAX);
 }
 
 static void choose_region(struct mapping *m, struct request *r)
@@ -627,6 +624,8 @@ static struct group *compile_group(struct mapping *m, struct span fields,
 
 static void put_group(struct mapping *m, struct output *o, struct group *group,
                       struct span value);
+static void put_found(struct mapping *m, struct output *o,
+                      const struct group *group, struct span value);
 static void put_shape(struct mapping *m, struct output *o,
                       const struct shape *shape, struct span found);
 
@@ -634,6 +633,7 @@ static void put_each(struct mapping *m, struct output *o,
                      const struct shape *shape, struct span found)
 {
 	struct value_iter it = path_items(found, "");
+	struct group *group = shape->group;
 	struct span element;
 
 	if (is_missing(found)) {
@@ -641,13 +641,11 @@ static void put_each(struct mapping *m, struct output *o,
 		return;
 	}
 	output_array(o, NULL);
-	while (value_array_next(&it, &element)) {
-		if (shape->group)
-			put_group(m, o, shape->group, element);
-		else
-			put_shape(m, o, shape->one,
-			          path_find(element, shape->one->path));
-	}
+	while (group && path_next(&it, &element, group->wants, group->n))
+		put_found(m, o, group, element);
+	while (!group && value_array_next(&it, &element))
+		put_shape(m, o, shape->one,
+		          path_find(element, shape->one->path));
 	output_end(o);
 }
 
@@ -707,17 +705,24 @@ static void put_members(struct mapping *m, struct output *o,
 	}
 }
 
-static void put_group(struct mapping *m, struct output *o, struct group *group,
-                      struct span value)
+static void put_found(struct mapping *m, struct output *o,
+                      const struct group *group, struct span value)
 {
 	if (value_type(value) != VALUE_OBJECT) {
 		output_null(o, NULL);
 		return;
 	}
-	path_find_all(value, group->wants, group->n);
 	output_object(o, NULL);
 	put_members(m, o, group);
 	output_end(o);
+}
+
+static void put_group(struct mapping *m, struct output *o, struct group *group,
+                      struct span value)
+{
+	if (value_type(value) == VALUE_OBJECT)
+		path_find_all(value, group->wants, group->n);
+	put_found(m, o, group, value);
 }
 
 /* Members whose paths begin with the name of an answer. */
@@ -831,7 +836,7 @@ struct list {
 
 static void read_filters(struct mapping *m, struct list *list)
 {
-	struct value_iter it = path_items(answer_recipe(m), "filter");
+	struct value_iter it = path_items(m->answer, "filter");
 	struct span raw;
 
 	while (value_array_next(&it, &raw)) {
@@ -855,13 +860,14 @@ static bool passes(struct mapping *m, const struct list *list, struct span item)
 	return true;
 }
 
-/* Write one item, unless that makes the result too long. */
+/* Write one item, in which the paths have been looked up, unless that makes the
+ * result too long. */
 static void show(struct mapping *m, struct list *list, struct span item)
 {
 	size_t before = list->items.len;
 
 	if (list->group)
-		put_group(m, &list->o, list->group, item);
+		put_found(m, &list->o, list->group, item);
 	else
 		output_raw(&list->o, NULL, item);
 	if (list->items.len > TOOL_RESULT_MAX - FRAME_MAX) {
@@ -876,9 +882,11 @@ static void show(struct mapping *m, struct list *list, struct span item)
 static void go_over(struct mapping *m, struct list *list, struct span answer)
 {
 	struct value_iter it = path_items(answer, "");
+	struct path_want *wants = list->group ? list->group->wants : NULL;
+	size_t n = list->group ? list->group->n : 0;
 	struct span item;
 
-	while (value_array_next(&it, &item)) {
+	while (path_next(&it, &item, wants, n)) {
 		if (!passes(m, list, item))
 			continue;
 		if (list->matches >= list->offset &&
@@ -891,8 +899,8 @@ static void go_over(struct mapping *m, struct list *list, struct span answer)
 static void put_frame(struct mapping *m, const struct list *list,
                       struct span items, struct output *o)
 {
-	struct span extra = get(answer_recipe(m), "extra");
-	struct span name = get(answer_recipe(m), "items");
+	struct span extra = get(m->answer, "extra");
+	struct span name = get(m->answer, "items");
 	bool more = list->matches > list->next;
 
 	m->bad |= value_type(name) != VALUE_STRING;
@@ -919,11 +927,11 @@ static void put_frame(struct mapping *m, const struct list *list,
 static void put_list(struct mapping *m, struct output *o, struct span name)
 {
 	struct span path = text_of(m, name);
-	struct span fields = get(answer_recipe(m), "fields");
+	struct span fields = get(m->answer, "fields");
 	const struct request *r = find(m, span_first(path, head_of(path)));
 	struct list list = {
-		.offset = offset_of(m),
-		.limit = limit_of(m),
+		.offset = m->offset,
+		.limit = m->limit,
 		.items.max = ITEMS_MAX_BYTES,
 	};
 
@@ -985,8 +993,8 @@ static void put_warnings(struct mapping *m, struct output *o)
 
 static void put_answer(struct mapping *m)
 {
-	struct span list = get(answer_recipe(m), "list");
-	struct span fields = get(answer_recipe(m), "fields");
+	struct span list = get(m->answer, "list");
+	struct span fields = get(m->answer, "fields");
 	struct output o;
 
 	output_init(&o, tool_out(m->run));
@@ -1035,6 +1043,9 @@ static void begin(struct mapping *m)
 		m->n++;
 	}
 	m->bad |= m->n == 0;
+	m->answer = get(tool_recipe(m->run), "answer");
+	m->limit = read_limit(m);
+	m->offset = read_offset(m);
 }
 
 /* The mutation guard; false: it has refused. */
@@ -1092,7 +1103,7 @@ enum tool_next mapping_step(struct tool_run *run)
 	begin(m);
 	if (m->bad)
 		return refuse(m);
-	if (offset_of(m) == TOOL_ITEMS_MAX) {
+	if (m->offset == TOOL_ITEMS_MAX) {
 		tool_fail(run, TOOL_VALIDATION,
 		          "Filter by name, state or time instead of paging.",
 		          "offset: lists are read up to item %d",

@@ -10,11 +10,21 @@
 #define SPEC_COLUMNS_MAX 32  /* of a table that a pack describes */
 #define INLINE_DEPTH_MAX 3   /* of a value within a line */
 #define SENTENCES_MIN    100 /* bytes; longer arrays of texts become a list */
+#define MEMBERS_MAX      64  /* of the outermost object, found at once */
 #define SECTIONS_MAX     32  /* tables of a value that no pack describes */
+
+/* A member of the outermost object, found once: behind it may be a long list.
+ */
+struct member {
+	struct span name, value;
+};
 
 /* One text in the making. */
 struct writer {
 	struct buf *out;
+	struct span structured;
+	struct member members[MEMBERS_MAX];
+	size_t n_members;
 	size_t start;    /* of the text in out */
 	size_t cell_end; /* of the value in hand, at most */
 	bool cell_cut;   /* that has been reached */
@@ -26,6 +36,36 @@ static bool is_full(struct writer *w)
 {
 	w->full |= w->out->len - w->start > MARKDOWN_BYTES_MAX;
 	return w->full;
+}
+
+static void find_members(struct writer *w)
+{
+	struct value_iter it;
+	struct member m;
+
+	if (value_type(w->structured) != VALUE_OBJECT)
+		return;
+	value_iter_init(&it, w->structured);
+	while (w->n_members < MEMBERS_MAX &&
+	       value_object_next(&it, &m.name, &m.value))
+		w->members[w->n_members++] = m;
+}
+
+/* The value at a path of the data. */
+static struct span look_up(const struct writer *w, struct span path)
+{
+	size_t dot = span_find(path, '.'), bracket = span_find(path, '[');
+	struct span head = span_first(path, MIN(dot, bracket));
+	struct span rest = span_from(path, head.len);
+
+	if (rest.len && rest.at[0] == '.')
+		rest = span_from(rest, 1);
+	for (size_t i = 0; i < w->n_members; i++)
+		if (value_string_eq(w->members[i].name, head))
+			return path_find(w->members[i].value, rest);
+	return w->n_members < MEMBERS_MAX && head.len
+	               ? SPAN("")
+	               : path_find(w->structured, path);
 }
 
 /* An empty line, unless there is one. */
@@ -288,9 +328,9 @@ static void put_head(struct writer *w, const struct table *t)
 	buf_putc(w->out, '\n');
 }
 
-static void put_row(struct writer *w, struct table *t, struct span row)
+/* The values are those that wants found. */
+static void put_row(struct writer *w, const struct table *t)
 {
-	path_find_all(row, t->wants, t->n);
 	buf_putc(w->out, '|');
 	for (size_t i = 0; i < t->n; i++) {
 		buf_putc(w->out, ' ');
@@ -314,17 +354,17 @@ static void put_table(struct writer *w, struct table *t, struct span rows)
 {
 	struct value_iter it = path_items(rows, "");
 	struct span row;
-	size_t shown = 0, n = 0;
+	size_t shown = 0, rest = 0;
 
 	put_head(w, t);
-	while (value_array_next(&it, &row)) {
-		n++;
-		if (shown == MARKDOWN_ROWS_MAX || is_full(w))
-			continue;
-		put_row(w, t, row);
+	while (shown < MARKDOWN_ROWS_MAX && !is_full(w) &&
+	       path_next(&it, &row, t->wants, t->n)) {
+		put_row(w, t);
 		shown++;
 	}
-	put_rest(w, n - shown);
+	while (value_array_next(&it, &row))
+		rest++;
+	put_rest(w, rest);
 }
 
 /* A pair of texts, the second as it is written. */
@@ -351,10 +391,17 @@ static void read_columns(struct span spec, struct table *t)
 			t->wants[t->n++] = path_want(path);
 }
 
+static bool has_elements(struct span array)
+{
+	struct value_iter it = path_items(array, "");
+	struct span element;
+
+	return value_array_next(&it, &element);
+}
+
 /* A table that the pack describes. One whose items are not there at all (not
  * asked for, or refused) is not shown. */
-static void put_spec_table(struct writer *w, struct span spec,
-                           struct span structured)
+static void put_spec_table(struct writer *w, struct span spec)
 {
 	struct table t = { 0 };
 	struct span title = value_get(spec, SPAN("title"));
@@ -363,7 +410,7 @@ static void put_spec_table(struct writer *w, struct span spec,
 
 	if (!value_string_plain(value_get(spec, SPAN("items")), &items))
 		return;
-	items = path_find(structured, items);
+	items = look_up(w, items);
 	if (value_type(items) != VALUE_ARRAY || is_full(w))
 		return;
 	part(w);
@@ -373,7 +420,7 @@ static void put_spec_table(struct writer *w, struct span spec,
 		buf_puts(w->out, "\n\n");
 	}
 	read_columns(spec, &t);
-	if (path_count(items, "") && t.n) {
+	if (has_elements(items) && t.n) {
 		put_table(w, &t, items);
 		return;
 	}
@@ -444,8 +491,7 @@ static void put_line_value(struct writer *w, struct span raw, unsigned depth)
 	buf_putc(w->out, '\n');
 }
 
-static void put_spec_lines(struct writer *w, struct span spec,
-                           struct span structured)
+static void put_spec_lines(struct writer *w, struct span spec)
 {
 	struct value_iter it = path_items(spec, "lines");
 	struct span pair, title, path;
@@ -456,7 +502,7 @@ static void put_spec_lines(struct writer *w, struct span spec,
 		buf_puts(w->out, "- **");
 		put_plain(w, title);
 		buf_puts(w->out, ":**");
-		put_line_value(w, path_find(structured, path), 0);
+		put_line_value(w, look_up(w, path), 0);
 	}
 }
 
@@ -569,19 +615,19 @@ static void put_everything(struct writer *w, struct span structured)
 
 /* --- what every text ends with -------------------------------------------- */
 
-static void put_notes(struct writer *w, struct span structured)
+static void put_notes(struct writer *w)
 {
-	struct value_iter it = path_items(structured, "warnings");
-	struct span warning, next = path_get(structured, "next_offset");
+	struct value_iter it = path_items(look_up(w, SPAN("warnings")), "");
+	struct span warning, next = look_up(w, SPAN("next_offset"));
 
-	if (path_flag(structured, "has_more") &&
+	if (path_flag(look_up(w, SPAN("has_more")), "") &&
 	    value_type(next) == VALUE_NUMBER) {
 		part(w);
 		buf_puts(w->out, "There are more: call again with offset ");
-		buf_add_span(w->out, next);
+		markdown_add_text(w->out, next);
 		buf_puts(w->out, ".\n");
 	}
-	if (path_flag(structured, "truncated")) {
+	if (path_flag(look_up(w, SPAN("truncated")), "")) {
 		part(w);
 		buf_puts(w->out, "Not all items were read or fit into one "
 		                 "result: filter to see the others.\n");
@@ -603,10 +649,16 @@ static void put_notes(struct writer *w, struct span structured)
 void markdown_write(struct buf *out, struct span spec, struct span title,
                     struct span structured)
 {
-	struct writer w = { .out = out, .start = out->len };
+	struct writer w;
 	struct span own = value_get(spec, SPAN("title")), element;
 	struct value_iter it = path_items(spec, "tables");
 
+	w.out = out;
+	w.start = out->len;
+	w.structured = structured;
+	w.n_members = 0;
+	w.full = false;
+	find_members(&w);
 	buf_puts(out, "## ");
 	if (value_type(own) == VALUE_STRING)
 		put_plain(&w, own);
@@ -615,12 +667,12 @@ void markdown_write(struct buf *out, struct span spec, struct span title,
 		                  whole_characters(title, MARKDOWN_CELL_MAX));
 	buf_puts(out, "\n\n");
 	if (value_type(spec) == VALUE_OBJECT) {
-		put_spec_lines(&w, spec, structured);
-		put_spec_table(&w, value_get(spec, SPAN("table")), structured);
+		put_spec_lines(&w, spec);
+		put_spec_table(&w, value_get(spec, SPAN("table")));
 		while (value_array_next(&it, &element))
-			put_spec_table(&w, element, structured);
+			put_spec_table(&w, element);
 	} else if (value_type(structured) == VALUE_OBJECT) {
 		put_everything(&w, structured);
 	}
-	put_notes(&w, structured);
+	put_notes(&w);
 }

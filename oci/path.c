@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "lib/text.h"
+
 #define POSITION_MAX 1000000 /* in brackets */
 
 /* A name, or a position when there is none. */
@@ -141,19 +143,9 @@ static size_t offer(struct span name, struct span value,
 	return waiting;
 }
 
-void path_find_all(struct span json, struct path_want want[], size_t n)
+/* What the first names have led to is there: go the rest of the way. */
+static void go_on(struct span json, struct path_want want[], size_t n)
 {
-	bool object = value_type(json) == VALUE_OBJECT;
-	struct span name, value;
-	struct value_iter it;
-
-	for (size_t i = 0; i < n; i++)
-		want[i].found = (struct span){ 0 };
-	if (object)
-		value_iter_init(&it, json);
-	while (object && value_object_next(&it, &name, &value))
-		if (offer(name, value, want, n) == 0)
-			break;
 	for (size_t i = 0; i < n; i++) {
 		struct path_want *w = &want[i];
 
@@ -163,6 +155,71 @@ void path_find_all(struct span json, struct path_want want[], size_t n)
 			w->found = follow(w->found, span_from(w->path, w->head),
 			                  false);
 	}
+}
+
+static void forget(struct path_want want[], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		want[i].found = (struct span){ 0 };
+}
+
+void path_find_all(struct span json, struct path_want want[], size_t n)
+{
+	bool object = value_type(json) == VALUE_OBJECT;
+	struct span name, value;
+	struct value_iter it;
+
+	forget(want, n);
+	if (object)
+		value_iter_init(&it, json);
+	while (object && value_object_next(&it, &name, &value))
+		if (offer(name, value, want, n) == 0)
+			break;
+	go_on(json, want, n);
+}
+
+/*
+ * Past the object whose brace is at p, or end. The iterator takes what follows
+ * a value for a comma; here it may be the brace that ends the object.
+ */
+static const char *take_object(const char *p, const char *end,
+                               struct path_want want[], size_t n)
+{
+	struct value_iter it = { text_skip_space(p + 1, end), end };
+	struct span name, value;
+	bool all = false;
+
+	if (it.at < end && *it.at == '}')
+		return it.at + 1;
+	while (value_object_next(&it, &name, &value)) {
+		all = all || offer(name, value, want, n) == 0;
+		p = text_skip_space(value.at + value.len, end);
+		if (p < end && *p == '}')
+			return p + 1;
+	}
+	return end;
+}
+
+bool path_next(struct value_iter *array, struct span *element,
+               struct path_want want[], size_t n)
+{
+	const char *p = text_skip_space(array->at, array->end);
+
+	if (p == array->end)
+		return false;
+	forget(want, n);
+	if (*p == '{') {
+		const char *after = take_object(p, array->end, want, n);
+
+		*element = span_of(p, (size_t)(after - p));
+		array->at = text_skip_space(after, array->end);
+		if (array->at < array->end)
+			array->at++;
+	} else if (!value_array_next(array, element)) {
+		return false;
+	}
+	go_on(*element, want, n);
+	return true;
 }
 
 bool path_has(struct span json, const char *path)

@@ -43,6 +43,14 @@ struct path_want path_want(struct span path);
 /* Set found of each of n paths, going over the members of json only once. */
 void path_find_all(struct span json, struct path_want want[], size_t n);
 
+/*
+ * The next element of an array, as value_array_next(), and path_find_all() in
+ * it, without going over its bytes twice. False when there is none; found is
+ * then as it was.
+ */
+bool path_next(struct value_iter *array, struct span *element,
+               struct path_want want[], size_t n);
+
 /* path_find() for a path of our own. */
 static inline struct span path_get(struct span json, const char *path)
 {
