@@ -122,25 +122,50 @@ struct path_want path_want(struct span path)
 	return (struct path_want){ .path = path, .head = name_end(path) };
 }
 
-/* Give a member to those who begin with its name; how many still wait. */
-static size_t offer(struct span name, struct span value,
-                    struct path_want want[], size_t n)
+/* Several paths on their way through one object. */
+struct search {
+	struct path_want *want;
+	size_t n, waiting;
+	uint64_t lengths; /* bit n: a first name of n bytes is wanted */
+};
+
+static uint64_t length_bit(size_t len)
+{
+	return UINT64_C(1) << MIN(len, (size_t)63);
+}
+
+static struct search search(struct path_want want[], size_t n)
+{
+	struct search s = { .want = want, .n = n };
+
+	for (size_t i = 0; i < n; i++) {
+		want[i].found = (struct span){ 0 };
+		if (want[i].head == 0)
+			continue;
+		s.lengths |= length_bit(want[i].head);
+		s.waiting++;
+	}
+	return s;
+}
+
+/* Give a member to those who begin with its name. */
+static void offer(struct search *s, struct span name, struct span value)
 {
 	struct span plain = { 0 };
 	bool odd = !value_string_plain(name, &plain);
-	size_t waiting = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		struct span head = span_first(want[i].path, want[i].head);
+	if (s->waiting == 0 || (!odd && !(s->lengths & length_bit(plain.len))))
+		return;
+	for (size_t i = 0; i < s->n; i++) {
+		struct path_want *w = &s->want[i];
+		struct span head = span_first(w->path, w->head);
 
-		if (want[i].found.at || head.len == 0)
+		if (w->found.at || head.len == 0 ||
+		    !(odd ? value_string_eq(name, head) : span_eq(plain, head)))
 			continue;
-		if (odd ? value_string_eq(name, head) : span_eq(plain, head))
-			want[i].found = value;
-		else
-			waiting++;
+		w->found = value;
+		s->waiting--;
 	}
-	return waiting;
 }
 
 /* What the first names have led to is there: go the rest of the way. */
@@ -157,24 +182,17 @@ static void go_on(struct span json, struct path_want want[], size_t n)
 	}
 }
 
-static void forget(struct path_want want[], size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		want[i].found = (struct span){ 0 };
-}
-
 void path_find_all(struct span json, struct path_want want[], size_t n)
 {
-	bool object = value_type(json) == VALUE_OBJECT;
+	struct search s = search(want, n);
 	struct span name, value;
 	struct value_iter it;
 
-	forget(want, n);
-	if (object)
+	if (value_type(json) == VALUE_OBJECT) {
 		value_iter_init(&it, json);
-	while (object && value_object_next(&it, &name, &value))
-		if (offer(name, value, want, n) == 0)
-			break;
+		while (s.waiting && value_object_next(&it, &name, &value))
+			offer(&s, name, value);
+	}
 	go_on(json, want, n);
 }
 
@@ -182,17 +200,15 @@ void path_find_all(struct span json, struct path_want want[], size_t n)
  * Past the object whose brace is at p, or end. The iterator takes what follows
  * a value for a comma; here it may be the brace that ends the object.
  */
-static const char *take_object(const char *p, const char *end,
-                               struct path_want want[], size_t n)
+static const char *take_object(const char *p, const char *end, struct search *s)
 {
 	struct value_iter it = { text_skip_space(p + 1, end), end };
 	struct span name, value;
-	bool all = false;
 
 	if (it.at < end && *it.at == '}')
 		return it.at + 1;
 	while (value_object_next(&it, &name, &value)) {
-		all = all || offer(name, value, want, n) == 0;
+		offer(s, name, value);
 		p = text_skip_space(value.at + value.len, end);
 		if (p < end && *p == '}')
 			return p + 1;
@@ -204,12 +220,13 @@ bool path_next(struct value_iter *array, struct span *element,
                struct path_want want[], size_t n)
 {
 	const char *p = text_skip_space(array->at, array->end);
+	struct search s;
 
 	if (p == array->end)
 		return false;
-	forget(want, n);
+	s = search(want, n);
 	if (*p == '{') {
-		const char *after = take_object(p, array->end, want, n);
+		const char *after = take_object(p, array->end, &s);
 
 		*element = span_of(p, (size_t)(after - p));
 		array->at = text_skip_space(after, array->end);

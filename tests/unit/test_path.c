@@ -166,6 +166,42 @@ Test(path, finds_all_in_one_pass_what_it_finds_one_by_one)
 	cr_assert(span_is(want[ARRAY_LEN(finds)].found, "[1]"));
 }
 
+/* clang-format off */
+static const char *const arrays[] = {
+	"[]", "[ ]", "[1]", "[{}]", "[ { } , { } ]", "[{\"a\":1}]",
+	"[{\"a\":1},{\"b\":{\"c\":[2]}}]", "[1,{\"a\":[{}]},\"x\",[{\"a\":1}],{}]",
+	" [ { \"a\" : 1 } , { \"a\" : { \"a\" : 2 } , \"x\":1 } ] ",
+	"[{\"b\":{\"c\":1},\"\\u0061\":2,\"a\":3}, null]",
+};
+/* clang-format on */
+
+Test(path, goes_over_arrays_as_it_finds)
+{
+	const char *const names[] = { "a", "b.c", "", "a.a", "[0]" };
+	struct path_want next[ARRAY_LEN(names)], all[ARRAY_LEN(names)];
+	struct span element, other;
+	struct value_iter it, plain;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		next[i] = all[i] = path_want(span_str(names[i]));
+	for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
+		value_iter_init(&it, span_str(arrays[i]));
+		plain = it;
+		while (value_array_next(&plain, &other)) {
+			cr_assert(path_next(&it, &element, next, 5));
+			cr_assert(element.at == other.at &&
+			                  element.len == other.len,
+			          "%s: %.*s", arrays[i], SPAN_ARG(element));
+			path_find_all(other, all, 5);
+			for (size_t k = 0; k < ARRAY_LEN(names); k++)
+				cr_assert(next[k].found.at == all[k].found.at &&
+				          next[k].found.len ==
+				                  all[k].found.len);
+		}
+		cr_assert_not(path_next(&it, &element, next, 5));
+	}
+}
+
 Test(path, reads_numbers_without_a_locale)
 {
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
