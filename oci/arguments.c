@@ -582,9 +582,14 @@ static bool put_boolean(const struct check *c, const struct schema *s,
 
 /* --- arrays and objects --------------------------------------------------- */
 
+/* What JSON from a string may be put into; more levels are kept free for it. */
+#define OPENING "[[[[[[[["
+#define CLOSING "]]]]]]]]"
+
 /*
  * The JSON that a string holds, when it is a value of that type; json has it
- * until the caller frees it. 0 when it is none, else as arguments_check().
+ * until the caller frees it. 1, or 0 when it is none, or why there is no memory
+ * for it.
  */
 static int open_nested(struct span raw, enum value_type type, struct buf *json,
                        struct span *out)
@@ -593,9 +598,10 @@ static int open_nested(struct span raw, enum value_type type, struct buf *json,
 	char *room;
 	int n;
 
-	*json = (struct buf){ .max = ARGUMENTS_NESTED_MAX };
+	*json = (struct buf){ .max = 2 * ARGUMENTS_NESTED_MAX };
 	if (value_type(raw) != VALUE_STRING || raw.len > ARGUMENTS_NESTED_MAX)
 		return 0;
+	buf_puts(json, OPENING);
 	room = buf_reserve(json, raw.len);
 	if (!room)
 		return buf_err(json);
@@ -603,9 +609,12 @@ static int open_nested(struct span raw, enum value_type type, struct buf *json,
 	if (n <= 0)
 		return 0;
 	buf_commit(json, (size_t)n);
-	*out = buf_span(json);
+	buf_puts(json, CLOSING);
+	if (buf_err(json))
+		return buf_err(json);
+	*out = span_of(json->bytes + strlen(OPENING), (size_t)n);
 	return value_type(*out) == type &&
-	       scan_document(*out, NULL, 0, NULL, &why) == SCAN_OK;
+	       scan_document(buf_span(json), NULL, 0, NULL, &why) == SCAN_OK;
 }
 
 /* Append n in brackets: the name of an element for sentences. */

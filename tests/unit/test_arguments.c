@@ -317,6 +317,35 @@ Test(arguments, what_was_given_is_cut_and_cannot_be_seen_through)
 	cr_expect_not_null(strstr(text, "[ 1 ] was given"), "%s", text);
 }
 
+/* "[[...]]" in a string, so many levels deep. */
+static const char *nested(size_t levels)
+{
+	static char text[512];
+
+	snprintf(text, sizeof(text), "{\"names\":\"%.*s%.*s\"}", (int)levels,
+	         "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+	         "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+	         "[[[[[[[[[[",
+	         (int)levels,
+	         "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
+	         "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
+	         "]]]]]]]]]]");
+	return text;
+}
+
+/* What comes in strings does not make the whole deeper than can be read. */
+Test(arguments, json_in_strings_leaves_room_for_what_is_around_it)
+{
+	static const char with[] =
+		"{\"parameters\":{\"names\":{\"type\":\"array\"}}}";
+
+	cr_expect_eq(strlen(check(with, nested(120))), 10 + 240);
+	cr_expect_not_null(
+		strstr(check(with, nested(121)), "must be an array"));
+	cr_expect_not_null(
+		strstr(check(with, nested(128)), "must be an array"));
+}
+
 /* However many values are listed, there is an end. */
 Test(arguments, long_lists_of_values_are_cut)
 {
