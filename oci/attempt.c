@@ -403,8 +403,8 @@ bool attempt_region(struct attempt *a, struct span name,
 	if (error == REGION_OK)
 		return true;
 	region_explain(error, name, &why);
-	attempt_fail(a, -EINVAL, "The region: %.*s", (int)why.len,
-	             why.bytes ? why.bytes : "");
+	attempt_fail(a, -EINVAL, "The region cannot be used: %.*s",
+	             (int)why.len, why.bytes ? why.bytes : "");
 	buf_free(&why);
 	return false;
 }

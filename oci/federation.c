@@ -349,8 +349,10 @@ static bool use_region(struct attempt *a)
 	struct json_error why;
 	struct span text = buf_span(&f->pieces[REGION_INFO]);
 
+	while (text.len && (unsigned char)text.at[text.len - 1] <= ' ')
+		text.len--;
 	if (f->by_name)
-		return attempt_region(a, span_trim(text), &f->region);
+		return attempt_region(a, text, &f->region);
 	bool good = json_parse(text, 0, &doc, &why) == 0 &&
 	            region_of_json(json_root(doc), &f->region);
 	json_free(doc);

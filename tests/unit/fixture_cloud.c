@@ -20,7 +20,7 @@
 #define ROWS_MAX  64
 #define TEXT_MAX  32768
 #define TEXTS_MAX 8
-#define WAIT_MS   5000
+#define WAIT_MS   30000
 
 struct fixture_cloud fixture_cloud;
 
@@ -304,6 +304,28 @@ const char *fixture_key_pem(int n)
 		key_free(key);
 	}
 	return pems[n];
+}
+
+/* A DER of 2048 bits ends: 00 modulus[256] 02 03 01 00 01. */
+const char *fixture_jwk(int n)
+{
+	struct buf der = { .max = KEY_DER_MAX };
+	struct key *key = NULL;
+	char modulus[400], *out = next_text();
+	const char *why;
+
+	cr_assert_eq(key_private_from_pem(span_str(fixture_key_pem(n)),
+	                                  SPAN(""), &key, &why),
+	             0);
+	cr_assert_eq(key_to_der(key, &der), 0);
+	size_t len = crypto_base64url_encode(
+		span_of(der.bytes + der.len - 5 - 256, 256), modulus);
+	snprintf(out, TEXT_MAX,
+	         "{\"kty\":\"RSA\",\"n\":\"%.*s\",\"e\":\"AQAB\"}", (int)len,
+	         modulus);
+	buf_free(&der);
+	key_free(key);
+	return out;
 }
 
 static void add_name(X509_NAME *name, const char *field, const char *text)

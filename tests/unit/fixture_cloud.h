@@ -53,6 +53,9 @@ const char *fixture_token_answer(const char *token);
 /* Private RSA keys as PEM; there are three, made when first asked for. */
 const char *fixture_key_pem(int n);
 
+/* The public half of the n-th key as a JSON Web Key; static. */
+const char *fixture_jwk(int n);
+
 /* A certificate of the n-th key for an instance of this tenancy. */
 const char *fixture_certificate(int n, const char *tenancy);
 
