@@ -589,7 +589,9 @@ static bool set_method(struct fetch *f, const struct fetch_request *req)
 			return false;
 	if (span_is(method, "HEAD"))
 		return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L) == CURLE_OK;
-	if (req->body.len || span_is(method, "POST")) {
+	/* Their length is part of them, even when it is 0 (RFC 9110, 8.6). */
+	if (req->body.len || span_is(method, "POST") ||
+	    span_is(method, "PUT") || span_is(method, "PATCH")) {
 		f->body = text_of(req->body);
 		if (!f->body)
 			return false;

@@ -469,9 +469,6 @@ static void add_own_lines(struct client_call *c, struct buf *out)
 	buf_puts(out, "\r\naccept: ");
 	buf_puts(out, c->no_json ? "*/*" : "application/json");
 	buf_puts(out, "\r\nuser-agent: oci-mcp-gateway/" VERSION "\r\n");
-	/* libcurl sends no length with an empty body unless it is a POST. */
-	if (c->with_body && c->body.len == 0 && !span_is(c->method, "POST"))
-		buf_puts(out, "content-length: 0\r\n");
 	buf_add_span(out, c->fields);
 }
 

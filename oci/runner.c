@@ -29,7 +29,8 @@ struct identity_row {
 	uint64_t credential;
 	uint64_t until_ms;
 	char tenancy[256], region[256], method[32];
-	char home[128]; /* the tenancy's home region, once asked for */
+	char domain[256]; /* of the region's realm, when the table lacks it */
+	char home[128];   /* the tenancy's home region, once asked for */
 };
 
 struct runner {
@@ -252,6 +253,32 @@ static void conclude(struct tool_run *run)
 /* --- requests --------------------------------------------------------------
  */
 
+static struct identity_row *identity_row(struct runner *runner,
+                                         uint64_t credential)
+{
+	struct identity_row *oldest = &runner->identities[0];
+
+	for (size_t i = 0; i < RUNNER_IDENTITIES; i++) {
+		struct identity_row *row = &runner->identities[i];
+
+		if (row->credential == credential)
+			return row;
+		if (row->until_ms < oldest->until_ms)
+			oldest = row;
+	}
+	*oldest = (struct identity_row){ .credential = credential };
+	return oldest;
+}
+
+static void put(char *out, size_t size, struct span text)
+{
+	size_t n = MIN(text.len, size - 1);
+
+	if (n)
+		memcpy(out, text.at, n);
+	out[n] = '\0';
+}
+
 static struct region_sources region_sources(void)
 {
 	return (struct region_sources){
@@ -302,8 +329,15 @@ static bool put_base(struct tool_ask *ask, struct buf *out)
 	                     : ask->home && run->home.len ? run->home
 	                                                  : run->region;
 	enum region_error bad = region_resolve(region, &sources, &resolved);
+	const struct identity_row *row =
+		identity_row(run->runner, run->in.account->client.credential);
 	enum endpoint_error err;
 
+	/* The keeper may know regions that are newer than this program. */
+	if (bad == REGION_OK && !region_find(region) && row->domain[0] &&
+	    span_eq(region, span_str(row->region)))
+		put(resolved.domain, sizeof(resolved.domain),
+		    span_str(row->domain));
 	if (bad != REGION_OK) {
 		struct buf why = { .max = 512 };
 
@@ -528,23 +562,6 @@ static void start_ask(struct tool_ask *ask)
 }
 
 /* The tenancy's home region, asked for once per credential. */
-static struct identity_row *identity_row(struct runner *runner,
-                                         uint64_t credential)
-{
-	struct identity_row *oldest = &runner->identities[0];
-
-	for (size_t i = 0; i < RUNNER_IDENTITIES; i++) {
-		struct identity_row *row = &runner->identities[i];
-
-		if (row->credential == credential)
-			return row;
-		if (row->until_ms < oldest->until_ms)
-			oldest = row;
-	}
-	*oldest = (struct identity_row){ .credential = credential };
-	return oldest;
-}
-
 static void learn_home(struct tool_ask *ask)
 {
 	struct tool_run *run = ask->run;
@@ -698,14 +715,15 @@ static void set_region(struct tool_run *run, struct span of_credential)
 		return;
 	/* What a caller names must be a region that exists. */
 	sources.strict = true;
+	sources.no_domain = true;
 	err = region_resolve(given, &sources, &resolved);
-	if (err == REGION_OK && span_find(given, '.') == given.len) {
+	if (err == REGION_OK) {
 		run->region = tool_keep(run, span_str(resolved.identifier));
 		return;
 	}
 
 	struct buf why = { .max = 512 };
-	region_explain(err == REGION_OK ? REGION_BAD_NAME : err, given, &why);
+	region_explain(err, given, &why);
 	tool_fail(run, TOOL_VALIDATION,
 	          "Name a region the tenancy is subscribed to, such as "
 	          "us-ashburn-1.",
@@ -721,15 +739,6 @@ static void use_identity(struct tool_run *run, const struct identity_row *row)
 		run->home = tool_keep(run, span_str(row->home));
 	set_region(run, tool_keep(run, span_str(row->region)));
 	loop_timer(run->runner->config.loop, &run->timer, 0, on_next_phase);
-}
-
-static void put(char *out, size_t size, struct span text)
-{
-	size_t n = MIN(text.len, size - 1);
-
-	if (n)
-		memcpy(out, text.at, n);
-	out[n] = '\0';
 }
 
 static void on_identity(void *owner, const struct signature_answer *answer)
@@ -758,6 +767,7 @@ static void on_identity(void *owner, const struct signature_answer *answer)
 	row->until_ms = loop_now_ms(runner->config.loop) + RUNNER_IDENTITY_MS;
 	put(row->tenancy, sizeof(row->tenancy), answer->identity.tenancy);
 	put(row->region, sizeof(row->region), answer->identity.region);
+	put(row->domain, sizeof(row->domain), answer->identity.domain);
 	put(row->method, sizeof(row->method), answer->identity.method);
 	use_identity(run, row);
 }
