@@ -263,7 +263,10 @@ static void put_plain(struct writer *w, struct span raw)
 static bool is_short_form(struct span word)
 {
 	static const char *const words[] = {
-		"id", "ocid", "ip", "vcn", "cpu", "url", "os", "dns", "gb", "ad"
+		"ad",  "api",  "cidr", "cpu", "db",   "dns",  "ecpu", "gb",
+		"iam", "icmp", "id",   "io",  "iops", "ip",   "ipv4", "ipv6",
+		"kms", "mfa",  "nsg",  "oci", "ocid", "ocpu", "os",   "ssl",
+		"tcp", "tls",  "udp",  "url", "vcn",  "vlan", "vnic", "vpu",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
@@ -272,7 +275,19 @@ static bool is_short_form(struct span word)
 	return false;
 }
 
-static char upper(char c)
+/* How many letters of a word are capitals. */
+static size_t capitals(struct span word, bool first)
+{
+	struct span singular = span_first(word, word.len - (word.len > 0));
+
+	if (is_short_form(word))
+		return word.len;
+	if (word.len && word.at[word.len - 1] == 's' && is_short_form(singular))
+		return singular.len;
+	return first;
+}
+
+static char capital(char c)
 {
 	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
@@ -282,7 +297,7 @@ static void put_label(struct writer *w, struct span name_raw)
 {
 	char text[64];
 	struct span name, word;
-	size_t n = 0;
+	size_t n = 0, upper;
 
 	if (!value_string_plain(name_raw, &name) || name.len > sizeof(text)) {
 		put_plain(w, name_raw);
@@ -291,10 +306,10 @@ static void put_label(struct writer *w, struct span name_raw)
 	while (n < name.len) {
 		word = span_from(name, n);
 		word = span_first(word, span_find(word, '_'));
+		upper = capitals(word, n == 0);
 		for (size_t i = 0; i < word.len; i++)
-			text[n + i] = is_short_form(word) || n + i == 0
-			                      ? upper(word.at[i])
-			                      : word.at[i];
+			text[n + i] =
+				i < upper ? capital(word.at[i]) : word.at[i];
 		n += word.len;
 		if (n < name.len)
 			text[n++] = ' ';
@@ -399,6 +414,21 @@ static bool has_elements(struct span array)
 	return value_array_next(&it, &element);
 }
 
+/* Rows that have an OCID show it: the next call will need it. */
+static void add_id(struct span items, struct table *t)
+{
+	struct span id = path_get(items, "[0].id"), ocid;
+
+	for (size_t i = 0; i < t->n; i++)
+		if (span_is(t->wants[i].path, "id"))
+			return;
+	if (t->n == SPEC_COLUMNS_MAX || !value_string_plain(id, &ocid) ||
+	    !span_starts(ocid, SPAN("ocid1.")))
+		return;
+	t->titles[t->n] = SPAN("\"OCID\"");
+	t->wants[t->n++] = path_want(SPAN("id"));
+}
+
 /* A table that the pack describes. One whose items are not there at all (not
  * asked for, or refused) is not shown. */
 static void put_spec_table(struct writer *w, struct span spec)
@@ -420,6 +450,7 @@ static void put_spec_table(struct writer *w, struct span spec)
 		buf_puts(w->out, "\n\n");
 	}
 	read_columns(spec, &t);
+	add_id(items, &t);
 	if (has_elements(items) && t.n) {
 		put_table(w, &t, items);
 		return;

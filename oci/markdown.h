@@ -9,7 +9,8 @@
  *	             "columns": [["Name", "display_name"], ...] },
  *	  "tables": [ further tables, each with an optional "title" ] }
  *
- * where the second word of a line or column is a path (oci/path). Without it
+ * where the second word of a line or column is a path (oci/path). Rows with an
+ * OCID as "id" show it, also when no column says so. Without a description
  * every member is shown: scalars as lines, objects as lists, arrays of objects
  * as tables.
  *

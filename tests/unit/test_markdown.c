@@ -114,6 +114,28 @@ Test(markdown, follows_the_description)
 	       "| --- |\n| p |\n| 7 |\n");
 }
 
+Test(markdown, shows_the_ocids_of_rows)
+{
+	write(SPEC, "{\"things\":[{\"id\":\"ocid1.x\",\"name\":\"n\"}]}");
+	cr_assert(has("| Name | CPU | OCID |\n"));
+	cr_assert(has("| n | - | ocid1.x |\n"));
+	write(SPEC, "{\"things\":[{\"id\":\"7\",\"name\":\"n\"}]}");
+	cr_assert(has("| Name | CPU |\n"));
+	write("{\"table\":{\"items\":\"t\",\"columns\":[[\"Id\",\"id\"]]}}",
+	      "{\"t\":[{\"id\":\"ocid1.x\"}]}");
+	cr_assert(has("| Id |\n"));
+}
+
+Test(markdown, writes_labels)
+{
+	write("", "{\"size_in_gbs\":1,\"vpus_per_gb\":2,\"isOn\":3,\"ids\":4,"
+	          "\"RUNNING\":5,\"_\":6,\"\":7,\"a__b\":8,\"bus\":9}");
+	expect("## Title \\*x\\*\n\n- **Size in GBs:** 1\n"
+	       "- **VPUs per GB:** 2\n- **IsOn:** 3\n- **IDs:** 4\n"
+	       "- **RUNNING:** 5\n- ** :** 6\n- **:** 7\n- **A  b:** 8\n"
+	       "- **Bus:** 9\n");
+}
+
 Test(markdown, says_when_a_table_is_empty)
 {
 	write(SPEC, "{\"things\":[],\"others\":[]}");
