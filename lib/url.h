@@ -12,7 +12,7 @@
 #include "lib/base.h"
 #include "lib/span.h"
 
-#define URL_MAX      2048 /* bytes of a whole URL */
+#define URL_MAX      8192 /* bytes of a whole URL */
 #define URL_HOST_MAX 253  /* bytes of a host (RFC 1035, section 2.3.4) */
 
 struct url {

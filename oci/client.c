@@ -220,7 +220,7 @@ static void add_items(struct client_call *c, struct span body)
 /* Where the next page begins; false: there is none. */
 static bool next_page(struct client_call *c, struct span body)
 {
-	char name[CLIENT_URL_MAX / 2];
+	char name[CLIENT_PAGE_MAX];
 	int n;
 
 	if (c->next_page[0]) {

@@ -19,6 +19,7 @@
 #include "lib/fetch.h"
 #include "lib/loop.h"
 #include "lib/span.h"
+#include "lib/url.h"
 #include "oci/signature.h"
 
 #define CLIENT_ATTEMPTS_MAX  8     /* of one page, the first included */
@@ -26,10 +27,11 @@
 #define CLIENT_PAUSE_MAX_MS  30000 /* of a pause, retry-after included */
 #define CLIENT_SKEW_S        300   /* more than this is refused by the cloud */
 #define CLIENT_PAGES_MAX     1000  /* of one request */
-#define CLIENT_URL_MAX       2048  /* bytes, page included */
-#define CLIENT_ID_MAX        160   /* bytes of an opc-request-id kept */
-#define CLIENT_TEXT_MAX      512   /* bytes of a sentence or message kept */
-#define CLIENT_FIELDS_MAX    8     /* header fields kept of an answer */
+#define CLIENT_URL_MAX       URL_MAX /* bytes, page included */
+#define CLIENT_PAGE_MAX      4096    /* bytes of a page, as it came */
+#define CLIENT_ID_MAX        160     /* bytes of an opc-request-id kept */
+#define CLIENT_TEXT_MAX      512     /* bytes of a sentence or message kept */
+#define CLIENT_FIELDS_MAX    8       /* header fields kept of an answer */
 #define CLIENT_ADDRESSES_MAX 8
 
 struct client;
@@ -94,7 +96,7 @@ struct client_call {
 	struct signature *signature;
 	struct timer timer;
 	struct buf body_in; /* of this try */
-	char page[CLIENT_URL_MAX], next_page[CLIENT_URL_MAX];
+	char page[CLIENT_PAGE_MAX], next_page[CLIENT_PAGE_MAX];
 	uint64_t refused_generation, generation, started_us;
 	unsigned tries; /* of this page */
 	uint64_t retry_after_ms;
