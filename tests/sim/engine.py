@@ -9,7 +9,7 @@ import secrets
 import zlib
 
 from catalog import (Catalog, Models, ServiceError, incorrect_state, invalid,
-                     missing, not_found, read_time)
+                     not_found, read_time)
 from http1 import Response
 from world import public
 
@@ -22,6 +22,32 @@ NOT_FILTERS = {"limit", "page", "sortBy", "sortOrder", "compartmentId",
 SORT_FIELDS = {"TIMECREATED": "timeCreated", "TIME_CREATED": "timeCreated",
                "DISPLAYNAME": "displayName", "NAME": "name", "ID": "id",
                "DBNAME": "dbName", "DISPLAY_NAME": "displayName"}
+# What a summary in a list does not have and the whole resource has.
+NOT_IN_SUMMARY = {
+    "monitoring/Alarm": "body messageFormat metricCompartmentIdInSubtree "
+    "pendingDuration repeatNotificationDuration resolution timeCreated "
+    "timeUpdated",
+    "functions/Application": "config", "functions/Function": "config",
+    "container_instances/ContainerInstance": "containers vnics",
+    "core/InstancePool": "placementConfigurations",
+    "key_management/Key": "currentKeyVersion keyShape",
+    "logging/Log": "tenancyId", "limits/Quota": "statements",
+    "events/Rule": "actions", "streaming/Stream": "retentionInHours",
+    "vault/Secret": "currentVersionNumber metadata",
+    "secrets/SecretBundleVersion": "contentType name",
+    "mysql/DbSystem": "dataStorage dataStorageSizeInGBs maintenance subnetId",
+    "container_engine/NodePool": "nodes",
+    "cloud_guard/Problem": "description recommendation additionalDetails "
+    "comment",
+    "key_management/Vault": "wrappingkeyId",
+}
+# What is only there to be filtered by.
+NEVER_SHOWN = {"container_engine/Cluster": "timeCreated",
+               "database/Database": "systemId",
+               "database/DbNode": "compartmentId",
+               "log_analytics/LogAnalyticsSource": "sourceType"}
+NOT_IN_WHOLE = {"key_management/Key": "algorithm",
+                "core/InstancePool": "availabilityDomains"}
 TIME_FILTER = re.compile(r"(.*?)(GreaterThanOrEqualTo|LessThanOrEqualTo"
                          r"|GreaterThan|LessThan)$")
 
@@ -157,13 +183,14 @@ class Call:
             items = self.select(items, ignore)
         if sort:
             items = self.sort(items)
-        items = [public(r) for r in self.page(items)]
+        hidden = hidden_fields(self.op.kind, NOT_IN_SUMMARY)
+        items = [public(r, hidden) for r in self.page(items)]
         return {"items": items} if self.op.shape == "{" else items
 
     def answer(self, resource):
         if "etag" in self.op.flags and "_etag" in resource:
             self.headers["etag"] = resource["_etag"]
-        return public(resource)
+        return public(resource, hidden_fields(self.op.kind, NOT_IN_WHOLE))
 
     def check_match(self, resource):
         wanted = self.request.headers.get("if-match")
@@ -224,6 +251,10 @@ class Call:
         if then:
             self.world.later(made, {"lifecycleState": then})
         return made
+
+
+def hidden_fields(kind, table):
+    return (table.get(kind, "") + " " + NEVER_SHOWN.get(kind, "")).split()
 
 
 def general(call):
@@ -346,8 +377,3 @@ def request_id(request):
     return "%s/%s/%s" % (client or secrets.token_hex(16).upper(),
                          secrets.token_hex(16).upper(),
                          secrets.token_hex(16).upper())
-
-
-__all__ = ["Call", "Engine", "Response", "ServiceError", "error_response",
-           "general", "incorrect_state", "invalid", "missing", "not_found",
-           "operation", "public", "read_time", "request_id"]

@@ -49,6 +49,7 @@ class Principals:
                            CLUSTER_KID: self.cluster.public}
         # (user, fingerprint without colons) -> key; more by UploadApiKey.
         self.api_keys = {}
+        self.leaf = None
         self.certify()
 
     def adopt(self, user, nobody, instance, function, cluster):
@@ -57,9 +58,11 @@ class Principals:
         self.instance, self.function = instance, function
         self.cluster_id = cluster
         fingerprint = normal(self.user_key.public.fingerprint())
+        self.api_keys.clear()
         for ocid in (user["id"], nobody["id"]):
             self.api_keys[ocid, fingerprint] = self.user_key.public
-        self.rotate_leaf()
+        if self.leaf is None:
+            self.rotate_leaf()
 
     def certify(self):
         root_name = [("CN", "Simulated Instance Principal Root")]

@@ -104,7 +104,8 @@ class PrivateKey:
 
     def pem_encrypted(self, pass_phrase):
         """ENCRYPTED PRIVATE KEY: PBES2, PBKDF2 with SHA-256, AES-256-CBC."""
-        salt, iv, rounds = secrets.token_bytes(16), secrets.token_bytes(16), 2048
+        salt, iv = secrets.token_bytes(16), secrets.token_bytes(16)
+        rounds = 2048
         key = hashlib.pbkdf2_hmac("sha256", pass_phrase.encode(), salt, rounds,
                                   32)
         derive = der.sequence(

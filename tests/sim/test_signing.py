@@ -95,21 +95,24 @@ def change_method(request):
     request.method = "DELETE" if request.method != "DELETE" else "GET"
 
 
-@pytest.mark.parametrize("change", [
-    change_target, change_host, change_body, change_date, change_signature,
-    drop_target, repeat_parameter, change_method])
-@pytest.mark.parametrize("name", VECTORS)
+CHANGES = (change_target, change_host, change_body, change_date,
+           change_signature, drop_target, repeat_parameter, change_method)
+
+
+def is_covered(vector, change):
+    """Whether what is changed is signed at all."""
+    if change is change_host:
+        return "x509" not in vector["name"]
+    return change is not change_body or "x-content-sha256" in vector["headers"]
+
+
+@pytest.mark.parametrize("name, change", [
+    (name, change) for name, vector in VECTORS.items() for change in CHANGES
+    if is_covered(vector, change)])
 def test_mutated_vector_is_refused(name, change):
     vector = VECTORS[name]
     request = request_of(vector)
     change(request)
-    if change is change_host and '"host' not in vector["authorization"] and \
-            " host" not in vector["authorization"]:
-        pytest.skip("host is not signed")
-    if change is change_body and (
-            request.method not in signing.BODY_METHODS or
-            "x-content-sha256" not in request.headers):
-        pytest.skip("the body is not signed")
     with pytest.raises(signing.Refused):
         check(vector, request)
 

@@ -129,7 +129,7 @@ class World:
             region.upper() if region != HOME else "US-ASHBURN", number)
 
 
-def public(resource):
+def public(resource, hidden=()):
     """A resource as it is answered: without what the simulator keeps in it."""
     return {name: value for name, value in resource.items()
-            if name[0] != "_"}
+            if name[0] != "_" and name not in hidden}

@@ -2,8 +2,9 @@
 
 import ipaddress
 
-from engine import (Response, incorrect_state, invalid, missing, not_found,
-                    operation, ServiceError)
+from catalog import ServiceError, incorrect_state, invalid, missing, not_found
+from engine import operation
+from http1 import Response
 from world import HOME, REGIONS
 
 # Name, shape, processors, memory in GB (None: fixed by the shape).
@@ -40,6 +41,7 @@ FLEETS = {
         ("gateway", 1, "shared", "shared-hub", 2, 2)),
     "eu-frankfurt-1": (
         ("recovery", 4, "prod", "recovery-app", 0, 0),)}
+ORACLE = "ocid1.tenancy.oc1..aaaaaaaaoracle"
 # What is not RUNNING.
 STATES = {"batch-2": "STOPPED", "forecast-1": "STOPPED",
           "dev-box-3": "STOPPED", "dev-box-5": "STOPPED",
@@ -66,7 +68,7 @@ def fill(world):
         for name, system, version in IMAGES:
             world.add("core/Image", region, {
                 "id": world.ocid("image", region, name),
-                "compartmentId": None, "displayName": name,
+                "compartmentId": ORACLE, "displayName": name,
                 "operatingSystem": system, "operatingSystemVersion": version,
                 "lifecycleState": "AVAILABLE", "createImageAllowed": True,
                 "launchMode": "PARAVIRTUALIZED", "sizeInMBs": 47694,
@@ -291,8 +293,8 @@ def list_shapes(call):
 @operation("core.ListImages")
 def list_images(call):
     call.compartments()
-    items = [i for i in call.all("core/Image") if i["compartmentId"] in
-             (None, call.query["compartmentId"])]
+    # Oracle's own are in every compartment's list.
+    items = call.all("core/Image")
     for name in ("displayName", "operatingSystem", "operatingSystemVersion",
                  "lifecycleState"):
         if name in call.query:

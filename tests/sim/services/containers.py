@@ -2,7 +2,9 @@
 
 import hashlib
 
-from engine import Response, not_found, operation
+from catalog import not_found
+from engine import operation
+from http1 import Response
 from world import HOME
 
 CLUSTERS = (("shop", "prod", "ENHANCED_CLUSTER", "v1.31.1", "ACTIVE"),
@@ -96,7 +98,9 @@ def fill_instances(world):
         instance = world.add("container_instances/ContainerInstance", HOME, {
             "id": world.ocid("computecontainerinstance", HOME, name),
             "displayName": name, "shape": "CI.Standard.E4.Flex",
-            "shapeConfig": {"ocpus": 1.0, "memoryInGBs": 8.0},
+            "shapeConfig": {"ocpus": 1.0, "memoryInGBs": 8.0,
+                            "networkingBandwidthInGbps": 1.0,
+                            "processorDescription": "2.55 GHz AMD EPYC"},
             "containerCount": count, "volumeCount": 0, "vnics": [],
             "containers": [], "containerRestartPolicy": "ALWAYS", **stamp})
         for n in range(count):
@@ -109,13 +113,6 @@ def fill_instances(world):
             instance["containers"].append({
                 "containerId": container["id"],
                 "displayName": container["displayName"]})
-
-
-@operation("container_engine.ListNodePools")
-def list_pools(call):
-    out = call.answer_list(call.all("container_engine/NodePool"))
-    # The summary has no nodes.
-    return [{k: v for k, v in pool.items() if k != "nodes"} for pool in out]
 
 
 @operation("container_engine.ListAddons")

@@ -3,8 +3,8 @@
 import calendar
 import datetime
 
-from catalog import read_time, write_time
-from engine import invalid, missing, not_found, operation
+from catalog import invalid, missing, not_found, read_time, write_time
+from engine import operation
 from world import HOME
 
 CURRENCY = "EUR"

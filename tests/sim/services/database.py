@@ -1,6 +1,8 @@
 """Databases: autonomous ones, DB systems, MySQL, and their backups."""
 
-from engine import Response, missing, not_found, operation
+from catalog import missing, not_found
+from engine import operation
+from http1 import Response
 from world import HOME
 
 # Name, compartment, workload, state, units, size in TB, free, auto-scaling.
@@ -167,6 +169,11 @@ def fill_mysql(world, number, name, where, state, available):
         "isHighlyAvailable": available, "isHeatWaveClusterAttached": False,
         "availabilityDomain": domain, "faultDomain": "FAULT-DOMAIN-1",
         "shapeName": "MySQL.4", "dataStorageSizeInGBs": 100,
+        "dataStorage": {"dataStorageSizeInGBs": 100,
+                        "allocatedStorageSizeInGBs": 100},
+        "maintenance": {"windowStartTime": "sun 03:00"},
+        "deletionPolicy": {"isDeleteProtected": False},
+        "subnetId": world.ocid("subnet", HOME, "prod-db"),
         "databaseMode": "READ_WRITE", "accessMode": "UNRESTRICTED",
         "endpoints": [{"ipAddress": "10.0.2.%d" % (60 + number), "port": 3306,
                        "portX": 33060, "modes": ["READ", "WRITE"],

@@ -3,7 +3,8 @@ announcements."""
 
 import re
 
-from engine import ServiceError, invalid, missing, not_found, operation
+from catalog import ServiceError, invalid, missing, not_found
+from engine import operation
 from world import HOME
 
 # Service, its name, limits (name, scope, value, what counts against it).

@@ -1,11 +1,12 @@
 """Identity: compartments, people and what they may do, regions."""
 
-from engine import (Response, ServiceError, general, invalid, not_found,
-                    operation, public)
 import der
 import rsa
+from catalog import ServiceError, invalid, not_found
+from engine import general, operation
+from http1 import Response
 from principals import normal
-from world import HOME, REGIONS, SHORT_KEYS
+from world import HOME, REGIONS, SHORT_KEYS, public
 
 ALL_REGIONS = (("IAD", "us-ashburn-1"), ("PHX", "us-phoenix-1"),
                ("FRA", "eu-frankfurt-1"), ("LHR", "uk-london-1"),
@@ -88,8 +89,8 @@ def fill(world):
                    isAccessible=True,
                    freeformTags={"owner": "platform"})
         world.names[name] = made["id"]
-    old = add("Compartment", "compartment", "legacy", description="Deleted",
-              isAccessible=False, lifecycleState="DELETED")
+    add("Compartment", "compartment", "legacy", description="Deleted",
+        isAccessible=False, lifecycleState="DELETED")
     groups = {name: add("Group", "group", name, description=text)
               for name, text in GROUPS}
     people = {}
@@ -133,7 +134,6 @@ def fill(world):
     tags = add("TagNamespaceSummary", "tagnamespace", "Operations",
                description="Operations", isRetired=False)
     tags.pop("_etag")
-    assert old["lifecycleState"] == "DELETED"
     return {"user": people["gateway@acme.example"],
             "nobody": people["nobody@acme.example"]}
 

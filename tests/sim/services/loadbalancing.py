@@ -1,6 +1,8 @@
 """Load balancers and network load balancers with their health."""
 
-from engine import Response, ServiceError, not_found, operation
+from catalog import ServiceError, not_found
+from engine import operation
+from http1 import Response
 from world import HOME
 
 # Name, compartment, subnet, public address, backend sets: name, port, fleet,

@@ -3,8 +3,9 @@
 import datetime
 import re
 
-from catalog import read_time, write_time
-from engine import Response, ServiceError, invalid, not_found, operation
+from catalog import ServiceError, invalid, not_found, read_time, write_time
+from engine import operation
+from http1 import Response
 from world import HOME
 
 NAMESPACE = "acmens"
@@ -114,7 +115,7 @@ def create_log(call):
 
 @operation("loggingingestion.PutLogs")
 def put_logs(call):
-    log = call.find_log = call.world.table("logging/Log", call.region).get(
+    log = call.world.table("logging/Log", call.region).get(
         call.params["logId"])
     if not log or log["logType"] != "CUSTOM":
         raise not_found()

@@ -2,7 +2,8 @@
 
 import uuid
 
-from engine import ServiceError, operation
+from catalog import ServiceError
+from engine import operation
 from world import HOME
 
 TOPICS = (("operations", "shared", ("ops@acme.example",)),

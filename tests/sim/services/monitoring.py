@@ -6,8 +6,8 @@ import hashlib
 import math
 import re
 
-from catalog import read_time, write_time
-from engine import ServiceError, invalid, operation, public
+from catalog import ServiceError, invalid, read_time, write_time
+from engine import operation
 from world import HOME
 
 MAX_POINTS = 100000
@@ -420,6 +420,3 @@ def create_alarm(call):
     return call.answer(call.create("monitoring/Alarm", "alarm", {
         "lifecycleState": "ACTIVE", "suppression": None,
         "timeUpdated": call.world.time(), "_status": "OK"}))
-
-
-__all__ = ["public"]

@@ -2,8 +2,9 @@
 
 import ipaddress
 
-from engine import (Response, ServiceError, invalid, missing, not_found,
-                    operation, public)
+from catalog import ServiceError, invalid, missing, not_found
+from engine import operation
+from http1 import Response
 from world import HOME, REGIONS
 
 ANYWHERE = "0.0.0.0/0"
@@ -384,6 +385,3 @@ def list_services(call):
 @operation("core.ListLocalPeeringGateways")
 def list_peering(call):
     return call.answer_list([])
-
-
-__all__ = ["public"]

@@ -2,10 +2,11 @@
 
 import base64
 import hashlib
-import json
 import re
 
-from engine import Response, ServiceError, invalid, missing, operation
+from catalog import ServiceError, invalid, missing
+from engine import operation
+from http1 import Response
 from services.logs import NAMESPACE
 from signing import http_date
 from world import HOME
@@ -215,7 +216,9 @@ def list_objects(call):
         objects.append({field: found[field]
                         for field in dict.fromkeys(["name"] + fields)})
     if call.op.name == "ListObjectVersions":
-        return {"items": [dict(o, versionId="1", isDeleteMarker=False)
+        return {"items": [dict(o, versionId="1", isDeleteMarker=False,
+                               timeModified=bucket["_objects"][o["name"]][
+                                   "timeModified"])
                           for o in objects], "prefixes": prefixes}
     out = {"objects": objects, "prefixes": prefixes}
     if following is not None:
@@ -386,6 +389,3 @@ def create_request(call):
 def list_requests(call):
     return [{k: v for k, v in r.items() if k != "accessUri"}
             for r in bucket_of(call).get("_requests", [])]
-
-
-__all__ = ["json"]

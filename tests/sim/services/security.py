@@ -3,8 +3,8 @@
 import datetime
 import hashlib
 
-from catalog import read_time, write_time
-from engine import Response, ServiceError, invalid, not_found, operation
+from catalog import ServiceError, invalid, not_found, read_time, write_time
+from engine import operation
 from world import HOME
 
 RETENTION = datetime.timedelta(days=365)
@@ -70,7 +70,9 @@ def fill(world):
             "id": world.ocid("cloudguarddetectorrecipe", HOME, detector),
             "displayName": detector.title().replace("_", " "),
             "compartmentId": world.tenancy, "owner": "ORACLE",
-            "detector": detector, "detectorRecipeType": "STANDARD",
+            "detector": detector, "sourceDetectorRecipeId": world.ocid(
+                "cloudguarddetectorrecipe", HOME, "source", detector),
+            "detectorRecipeType": "STANDARD",
             "lifecycleState": "ACTIVE", "timeCreated": world.time(days=300)})
     for number, row in enumerate(PROBLEMS):
         fill_problem(world, target, number, *row)
@@ -115,7 +117,8 @@ def fill_vault(world):
         "id": world.ocid("vault", HOME, "main"), "compartmentId": shared,
         "displayName": "main", "lifecycleState": "ACTIVE",
         "vaultType": "DEFAULT", "cryptoEndpoint": host % "crypto",
-        "managementEndpoint": host % "management", **stamp})
+        "managementEndpoint": host % "management", "wrappingkeyId":
+        world.ocid("key", HOME, "wrapping"), **stamp})
     keys = {}
     for name, algorithm, state in (("orders", "AES", "ENABLED"),
                                    ("signing", "RSA", "ENABLED"),
@@ -152,13 +155,9 @@ def list_problems(call):
         items = [p for p in items if p["detectorRuleId"] in rules]
     if "lifecycleState" not in call.query:
         items = [p for p in items if p["lifecycleState"] == "ACTIVE"]
-    out = call.answer_list(items, ignore=(
+    return call.answer_list(items, ignore=(
         "label", "detectorType", "detectorRuleIdList", "city", "state",
         "country", "problemCategory"))
-    hidden = {"description", "recommendation", "additionalDetails", "comment"}
-    out["items"] = [{k: v for k, v in p.items() if k not in hidden}
-                    for p in out["items"]]
-    return out
 
 
 @operation("cloud_guard.UpdateProblemStatus")
@@ -330,6 +329,3 @@ def list_secret_versions(call):
 def no_contents(call):
     raise ServiceError(404, "NotAuthorizedOrNotFound",
                        "The simulator gives no contents of secrets.")
-
-
-__all__ = ["Response"]
