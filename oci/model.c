@@ -739,6 +739,7 @@ static bool check_inside(struct check *c, const struct type *type,
 	case MAP:
 		return check_map(c, type->inner, field, raw);
 	case MODEL:
+		assert(type->model);
 		return check_model(c, type->model, raw);
 	case STRING:
 		return check_choice(c, field, raw);

@@ -259,7 +259,7 @@ static uint16_t place_bits(unsigned place)
 {
 	if (place < PACKED_PLACE_NAMES)
 		return (uint16_t)(1u << place);
-	if (place < PACKED_PLACE_WHOLE)
+	if (place < PACKED_PLACE_JOINED + PACKED_PLACE_NAMES)
 		return (uint16_t)(3u << (place - PACKED_PLACE_JOINED));
 	return 0;
 }

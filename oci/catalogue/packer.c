@@ -44,6 +44,7 @@ static void *add(struct table *table, const void *bytes, size_t len)
 		if (!table->bytes)
 			fail("no memory");
 	}
+	assert(table->bytes); /* len is not 0 */
 	table->len += len;
 	return memcpy(table->bytes + table->len - len, bytes, len);
 }
@@ -228,31 +229,34 @@ static struct {
 static size_t set_count;
 static uint32_t service;
 
+/* Put text behind what is in out; returns its new length. */
+static size_t put(char out[512], size_t len, struct span text)
+{
+	if (text.len > 512 - len)
+		fail("too long");
+	memcpy(out + len, text.at, text.len);
+	return len + text.len;
+}
+
 /* [X] as list[X], {X} as dict(str, X). */
 static uint32_t long_type(struct span text)
 {
+	struct span start = text;
 	char bytes[512];
-	size_t len = 0;
-	size_t lists = 0, open;
-	char closing[16];
+	size_t len = 0, open = 0;
 
-	for (; text.len && (text.at[0] == '[' || text.at[0] == '{');
-	     text = span_from(text, 1)) {
-		const char *word = text.at[0] == '[' ? "list[" : "dict(str, ";
-
-		if (lists == sizeof(closing))
-			fail("a type of too many types");
-		memcpy(bytes + len, word, strlen(word));
-		len += strlen(word);
-		closing[lists++] = text.at[0] == '[' ? ']' : ')';
+	for (; text.len && (text.at[0] == '[' || text.at[0] == '{'); open++) {
+		len = put(bytes, len,
+		          text.at[0] == '[' ? SPAN("list[")
+		                            : SPAN("dict(str, "));
+		text = span_from(text, 1);
 	}
-	if (text.len < lists || len + text.len > sizeof(bytes))
+	if (text.len <= open)
 		fail("a type that does not end");
-	open = lists;
-	memcpy(bytes + len, text.at, text.len - lists);
-	len += text.len - lists;
-	while (open > 0)
-		bytes[len++] = closing[--open];
+	len = put(bytes, len, span_first(text, text.len - open));
+	while (open-- > 0)
+		len = put(bytes, len,
+		          start.at[open] == '[' ? SPAN("]") : SPAN(")"));
 	return text_of(span_of(bytes, len));
 }
 
