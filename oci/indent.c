@@ -36,8 +36,8 @@ static const char *skip_word(const char *p, const char *end)
 }
 
 /* A container opens at p, or stands there empty. */
-static const char *open(struct buf *out, const char *p, const char *end,
-                        size_t *depth)
+static const char *enter(struct buf *out, const char *p, const char *end,
+                         size_t *depth)
 {
 	const char *next = text_skip_space(p + 1, end);
 
@@ -80,7 +80,7 @@ void indent_write(struct buf *out, struct span json)
 	while ((p = text_skip_space(p, end)) < end) {
 		start = p;
 		if (*p == '{' || *p == '[') {
-			p = open(out, p, end, &depth);
+			p = enter(out, p, end, &depth);
 		} else if (punctuate(out, *p, &depth)) {
 			p++;
 		} else {

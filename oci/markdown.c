@@ -680,15 +680,12 @@ static void put_notes(struct writer *w)
 void markdown_write(struct buf *out, struct span spec, struct span title,
                     struct span structured)
 {
-	struct writer w;
+	struct writer w = { .out = out,
+		            .start = out->len,
+		            .structured = structured };
 	struct span own = value_get(spec, SPAN("title")), element;
 	struct value_iter it = path_items(spec, "tables");
 
-	w.out = out;
-	w.start = out->len;
-	w.structured = structured;
-	w.n_members = 0;
-	w.full = false;
 	find_members(&w);
 	buf_puts(out, "## ");
 	if (value_type(own) == VALUE_STRING)

@@ -346,9 +346,11 @@ static double scale(uint64_t mantissa, int exponent)
 	    (size_t)abs(exponent) < ARRAY_LEN(exact))
 		return exponent < 0 ? (double)mantissa / exact[-exponent]
 		                    : (double)mantissa * exact[exponent];
-	for (int e = abs(exponent); e; e >>= 1, power *= power)
+	for (int e = abs(exponent); e; e >>= 1) {
 		if (e & 1)
 			value = exponent < 0 ? value / power : value * power;
+		power *= power;
+	}
 	return (double)value;
 }
 
