@@ -208,10 +208,31 @@ static void add_longer(struct meanings *meanings, struct span word)
 		add_meaning(meanings, nth_word(i), GOOD * 5 / 8);
 }
 
+/* A bit for each letter that a word has. */
+static uint32_t letters(struct span word)
+{
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < word.len; i++)
+		bits |= UINT32_C(1) << (word.at[i] & 31);
+	return bits;
+}
+
+/* Can b be a with so many slips? Each changes two letters at most. */
+static bool may_be(struct span a, uint32_t a_letters, struct span b,
+                   unsigned slips)
+{
+	return a.len + slips >= b.len && b.len + slips >= a.len &&
+	       (unsigned)__builtin_popcount(a_letters ^ letters(b)) <=
+	               2 * slips;
+}
+
 /* The nearest word that begins with the same letter. */
 static void add_alike(struct meanings *meanings, struct span word)
 {
 	struct nearest nearest = { .word = word };
+	unsigned slips = word.len < FUZZY_BYTES_TWO ? 1 : 2;
+	uint32_t has = letters(word);
 	size_t i = lower_bound(span_first(word, 1));
 
 	if (word.len < FUZZY_BYTES_MIN)
@@ -221,11 +242,10 @@ static void add_alike(struct meanings *meanings, struct span word)
 
 		if (known.at[0] != word.at[0])
 			break;
-		if (known.len + 2 >= word.len && word.len + 2 >= known.len)
+		if (may_be(word, has, known, slips))
 			nearest_look(&nearest, known);
 	}
-	if (nearest.best.len &&
-	    nearest.steps <= (word.len < FUZZY_BYTES_TWO ? 1 : 2))
+	if (nearest.best.len && nearest.steps <= slips)
 		add_meaning(meanings, find_word(nearest.best), GOOD / 2);
 }
 
