@@ -599,6 +599,7 @@ static int open_nested(struct span raw, enum value_type type, struct buf *json,
 	int n;
 
 	*json = (struct buf){ .max = 2 * ARGUMENTS_NESTED_MAX };
+	*out = (struct span){ 0 };
 	if (value_type(raw) != VALUE_STRING || raw.len > ARGUMENTS_NESTED_MAX)
 		return 0;
 	buf_puts(json, OPENING);

@@ -3,6 +3,7 @@
 #include "oci/nearest.h"
 #include "oci/operation.h"
 #include "oci/pack_schema.h"
+#include "oci/pack_type.h"
 #include "oci/path.h"
 
 #define STRINGS  PACK_IS(JSON_STRING)
@@ -44,10 +45,33 @@ static struct json_value find_request(struct json_value tool, struct span name,
 	return e;
 }
 
-/* A path that begins with the name of a request. */
-static void check_answer_path(const struct scope *s, struct json_value at,
-                              struct span path)
+static void complain_path(const struct scope *s, struct json_value at,
+                          const struct nearest *near)
 {
+	pack_entry_complain(
+		s->r, at, "the service knows no \"%.*s\" here%s%.*s%s",
+		(int)MIN(near->word.len, 64u), near->word.at,
+		near->best.len ? "; is \"" : "", SPAN_ARG(near->best),
+		near->best.len ? "\" meant?" : "");
+}
+
+/* What the request is answered; anything when the operation is not known. */
+static struct pack_type answer_of(struct json_value request)
+{
+	struct span id = json_text(json_get(request, "operation"));
+	const struct operation *op = operation_find(id);
+
+	return op ? pack_type_answer(op, flag(request, "list"))
+	          : (struct pack_type){ 0 };
+}
+
+/* A path that begins with the name of a request; the type there. */
+static struct pack_type
+check_answer_path(const struct scope *s, struct json_value at, struct span path)
+{
+	struct pack_type type = { 0 };
+	struct nearest near;
+	struct span rest;
 	struct span name = span_first(path, head_of(path));
 	struct json_value request;
 	size_t n;
@@ -64,6 +88,14 @@ static void check_answer_path(const struct scope *s, struct json_value at,
 		                    "the answer of \"%.*s\" is not there yet: "
 		                    "a request can only use those before it",
 		                    (int)MIN(name.len, 64u), name.at);
+	else {
+		rest = span_from(path, name.len);
+		if (span_starts(rest, SPAN(".")))
+			rest = span_from(rest, 1);
+		if (!pack_type_find(answer_of(request), rest, &type, &near))
+			complain_path(s, at, &near);
+	}
+	return type;
 }
 
 static void complain_argument(const struct scope *s, struct json_value at,
@@ -283,9 +315,11 @@ static void check_needed(const struct scope *s, struct json_value request,
 }
 
 static void check_body_value(const struct scope *s, struct json_value value,
-                             unsigned depth)
+                             struct pack_type type, unsigned depth)
 {
 	struct json_value m = json_first(value);
+	struct pack_type inner = pack_type_element(type);
+	struct nearest near;
 
 	if (depth > PACK_DEPTH_MAX) {
 		pack_entry_complain(s->r, value, "deeper than %d levels",
@@ -294,8 +328,14 @@ static void check_body_value(const struct scope *s, struct json_value value,
 	}
 	if (is_reference(value))
 		check_reference(s, value);
-	for (; json_exists(m); m = json_next(m))
-		check_body_value(s, m, depth + 1);
+	for (; json_exists(m); m = json_next(m)) {
+		if (json_type(value) == JSON_OBJECT &&
+		    !pack_type_member(type, json_key(m), &inner, &near)) {
+			complain_path(s, m, &near);
+			continue;
+		}
+		check_body_value(s, m, inner, depth + 1);
+	}
 }
 
 static void check_body(const struct scope *s, struct json_value request,
@@ -311,7 +351,7 @@ static void check_body(const struct scope *s, struct json_value request,
 		                    "%.*s needs a body of type %.*s",
 		                    SPAN_ARG(operation_name(op)),
 		                    SPAN_ARG(operation_body(op)));
-	check_body_value(s, body, 0);
+	check_body_value(s, body, pack_type_body(op), 0);
 }
 
 /* Does the tool admit what the operation may do? */
@@ -452,64 +492,89 @@ static enum form form_of(struct json_value object)
 	return FORM_NONE;
 }
 
+/* The value that the paths of a shape begin in: all answers together, by the
+ * names of their requests, when it is NULL. */
 static void check_members(const struct scope *s, struct json_value fields,
-                          bool outer, unsigned depth);
+                          const struct pack_type *in, unsigned depth);
 
-/* A path; outside of a list it begins with the name of a request. */
-static void check_path(const struct scope *s, struct json_value at, bool outer)
+/* A path, and the type of what is there. */
+static struct pack_type check_path(const struct scope *s, struct json_value at,
+                                   const struct pack_type *in)
 {
+	struct pack_type type = { 0 };
+	struct nearest near;
+
 	if (json_type(at) != JSON_STRING)
 		pack_entry_complain(s->r, at, "a path is a string, not %s",
 		                    json_type_name(json_type(at)));
-	else if (outer)
-		check_answer_path(s, at, json_text(at));
+	else if (!in)
+		return check_answer_path(s, at, json_text(at));
 	else if (!path_valid(json_text(at)))
 		pack_entry_complain(s->r, at, "this is not a path");
+	else if (!pack_type_find(*in, json_text(at), &type, &near))
+		complain_path(s, at, &near);
+	return type;
 }
 
 static void check_shape(const struct scope *s, struct json_value shape,
-                        bool outer, unsigned depth)
+                        const struct pack_type *in, unsigned depth);
+
+/* A path into something that no service has described. */
+static void check_plain_path(const struct scope *s, struct json_value at)
+{
+	const struct pack_type anything = { 0 };
+
+	check_path(s, at, &anything);
+}
+
+static void check_form(const struct scope *s, struct json_value shape,
+                       enum form form, const struct pack_type *in,
+                       unsigned depth)
 {
 	static const char *const sources[] = { "from", "not", "count" };
-	enum form form = form_of(shape);
 	struct json_value each = json_get(shape, "each");
+	struct pack_type type = { 0 };
 
-	if (depth > PACK_DEPTH_MAX) {
+	if (form == FORM_CONST)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(sources); i++)
+		if (json_exists(json_get(shape, sources[i])))
+			type = check_path(s, json_get(shape, sources[i]), in);
+	if (form == FORM_FIELDS)
+		check_members(s, json_get(shape, "fields"), &type, depth);
+	if (form != FORM_EACH)
+		return;
+	type = pack_type_element(type);
+	if (json_type(each) == JSON_OBJECT && form_of(each) == FORM_NONE)
+		check_members(s, each, &type, depth);
+	else
+		check_shape(s, each, &type, depth);
+}
+
+static void check_shape(const struct scope *s, struct json_value shape,
+                        const struct pack_type *in, unsigned depth)
+{
+	enum form form = form_of(shape);
+
+	if (depth > PACK_DEPTH_MAX)
 		pack_entry_complain(s->r, shape, "deeper than %d levels",
 		                    PACK_DEPTH_MAX);
-		return;
-	}
-	if (json_type(shape) == JSON_STRING) {
-		if (is_reference(shape))
-			check_reference(s, shape);
-		else
-			check_path(s, shape, outer);
-		return;
-	}
-	if (form == FORM_NONE) {
+	else if (is_reference(shape))
+		check_reference(s, shape);
+	else if (json_type(shape) == JSON_STRING)
+		check_path(s, shape, in);
+	else if (form != FORM_NONE)
+		check_form(s, shape, form, in, depth + 1);
+	else
 		pack_entry_complain(
 			s->r, shape,
 			"this is not a shape: a path, \"$argument\", "
 			"{from, fields}, {from, each}, {not}, {count} or "
 			"{const}");
-		return;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(sources); i++)
-		if (form != FORM_CONST &&
-		    json_exists(json_get(shape, sources[i])))
-			check_path(s, json_get(shape, sources[i]), outer);
-	if (form == FORM_FIELDS)
-		check_members(s, json_get(shape, "fields"), false, depth + 1);
-	if (form != FORM_EACH)
-		return;
-	if (json_type(each) == JSON_OBJECT && form_of(each) == FORM_NONE)
-		check_members(s, each, false, depth + 1);
-	else
-		check_shape(s, each, false, depth + 1);
 }
 
 static void check_members(const struct scope *s, struct json_value fields,
-                          bool outer, unsigned depth)
+                          const struct pack_type *in, unsigned depth)
 {
 	struct json_value m;
 
@@ -520,7 +585,7 @@ static void check_members(const struct scope *s, struct json_value fields,
 		return;
 	}
 	for (m = json_first(fields); json_exists(m); m = json_next(m))
-		check_shape(s, m, outer, depth);
+		check_shape(s, m, in, depth);
 }
 
 /* Members that every list has. */
@@ -541,7 +606,8 @@ static void check_free(const struct scope *s, struct json_value at,
 			(int)MIN(name.len, 64u), name.at);
 }
 
-static void check_filter(const struct scope *s, struct json_value filter)
+static void check_filter(const struct scope *s, struct json_value filter,
+                         const struct pack_type *item)
 {
 	static const struct pack_member members[] = {
 		{ "argument", STRINGS, true },
@@ -558,7 +624,7 @@ static void check_filter(const struct scope *s, struct json_value filter)
 		return;
 	if (!pack_schema_has(s->tool, json_text(argument)))
 		complain_argument(s, argument, json_text(argument));
-	check_path(s, json_get(filter, "field"), false);
+	check_path(s, json_get(filter, "field"), item);
 	for (size_t i = 0; i < ARRAY_LEN(matches); i++)
 		known |= span_is(json_text(match), matches[i]);
 	if (!known)
@@ -577,12 +643,13 @@ static void check_list_answer(const struct scope *s, struct json_value answer)
 	struct json_value list = json_get(answer, "list"), request, e;
 	struct json_value items = json_get(answer, "items");
 	struct span name = json_text(list);
+	struct pack_type type;
 	size_t n;
 
 	if (!pack_entry_members(s->r, answer, "the answer", members,
 	                        ARRAY_LEN(members)))
 		return;
-	check_answer_path(s, list, name);
+	type = pack_type_element(check_answer_path(s, list, name));
 	request = find_request(s->tool, span_first(name, head_of(name)), &n);
 	if (json_exists(request) && head_of(name) == name.len &&
 	    !flag(request, "list"))
@@ -592,14 +659,14 @@ static void check_list_answer(const struct scope *s, struct json_value answer)
 		                    name.at);
 	check_free(s, items, json_text(items), SPAN(""));
 	if (json_exists(json_get(answer, "fields")))
-		check_members(s, json_get(answer, "fields"), false, 1);
+		check_members(s, json_get(answer, "fields"), &type, 1);
 	for (e = json_first(json_get(answer, "filter")); json_exists(e);
 	     e = json_next(e))
-		check_filter(s, e);
+		check_filter(s, e, &type);
 	for (e = json_first(json_get(answer, "extra")); json_exists(e);
 	     e = json_next(e)) {
 		check_free(s, e, json_key(e), json_text(items));
-		check_shape(s, e, true, 1);
+		check_shape(s, e, NULL, 1);
 	}
 }
 
@@ -618,7 +685,7 @@ static void check_answer(const struct scope *s)
 	}
 	if (pack_entry_members(s->r, answer, "the answer", members,
 	                       ARRAY_LEN(members)))
-		check_members(s, json_get(answer, "fields"), true, 1);
+		check_members(s, json_get(answer, "fields"), NULL, 1);
 }
 
 /* --- Markdown ------------------------------------------------------------- */
@@ -639,7 +706,7 @@ static void check_pairs(const struct scope *s, struct json_value list)
 			                    "path: [\"Name\", "
 			                    "\"display_name\"]");
 		else
-			check_path(s, path, false);
+			check_plain_path(s, path);
 	}
 }
 
@@ -655,7 +722,7 @@ static void check_table(const struct scope *s, struct json_value table)
 	if (!pack_entry_members(s->r, table, "a table", members,
 	                        ARRAY_LEN(members)))
 		return;
-	check_path(s, json_get(table, "items"), false);
+	check_plain_path(s, json_get(table, "items"));
 	if (json_count(json_get(table, "columns")) == 0)
 		pack_entry_complain(s->r, json_get(table, "columns"),
 		                    "a table has at least one column");

@@ -49,7 +49,7 @@ static const char sample[] =
 	"      ],\n"
 	"      \"answer\": {\"list\": \"networks\", \"items\": \"networks\",\n"
 	"        \"fields\": {\"id\": \"id\", \"open\": {\"not\": "
-	"\"isClosed\"},"
+	"\"isZprOnly\"},"
 	"\n"
 	"          \"blocks\": {\"from\": \"cidrBlocks\", \"each\": \"\"}},\n"
 	"        \"filter\": [{\"argument\": \"name\","
@@ -387,12 +387,19 @@ static const struct {
 	  "a member \"total\" already" },
 	{ "\"extra\": {\"compartment_id\"", "\"extra\": {\"count\"",
 	  "a member \"count\" already" },
-	{ "{\"not\": \"isClosed\"}", "{\"nto\": \"isClosed\"}",
+	{ "{\"not\": \"isZprOnly\"}", "{\"nto\": \"isZprOnly\"}",
 	  "this is not a shape" },
-	{ "{\"not\": \"isClosed\"}", "{\"not\": \"a[\"}",
+	{ "{\"not\": \"isZprOnly\"}", "{\"not\": \"a[\"}",
 	  "this is not a path" },
-	{ "{\"not\": \"isClosed\"}", "{\"not\": 1}", "a path is a string" },
-	{ "{\"not\": \"isClosed\"}", "1", "this is not a shape" },
+	{ "{\"not\": \"isZprOnly\"}", "{\"not\": 1}", "a path is a string" },
+	{ "{\"not\": \"isZprOnly\"}", "1", "this is not a shape" },
+	{ "\"id\": \"id\", \"open\"", "\"id\": \"di\", \"open\"",
+	  "the service knows no \"di\" here" },
+	{ "\"cidrBlocks\"", "\"cidrBloks\"",
+	  "no \"cidrBloks\" here; is \"cidrBlocks\" meant?" },
+	{ "\"each\": \"\"", "\"each\": \"x\"",
+	  "the service knows no \"x\" here" },
+	{ "\"displayName\"", "\"displayname\"", "is \"displayName\" meant?" },
 	{ "\"argument\": \"name\"", "\"argument\": \"names\"",
 	  "no parameter \"names\"; is \"name\" meant?" },
 	{ "\"contains\"", "\"like\"", "\"match\" is contains" },
