@@ -77,14 +77,11 @@ static struct tool_ask *ask_list(struct tool_run *run, const struct kind *kind)
 	return ask;
 }
 
-struct tool_ask *backups_ask(struct tool_run *run, bool is_autonomous,
-                             struct span database)
+struct tool_ask *backups_ask(struct tool_run *run, struct span database)
 {
-	const struct kind *kind =
-		&kinds[is_autonomous ? AUTONOMOUS : DB_SYSTEM];
-	struct tool_ask *ask = ask_list(run, kind);
+	struct tool_ask *ask = ask_list(run, &kinds[AUTONOMOUS]);
 
-	tool_ask_query(ask, kind->by_database, database);
+	tool_ask_query(ask, kinds[AUTONOMOUS].by_database, database);
 	return ask;
 }
 

@@ -14,10 +14,9 @@
 
 #define BACKUPS_DATABASES_MAX 50 /* databases of one DB system */
 
-/* Ask for the backups of an Autonomous Database or (is_autonomous false) of a
- * database; failure does not end the run. For oci/dbhealth. */
-struct tool_ask *backups_ask(struct tool_run *run, bool is_autonomous,
-                             struct span database);
+/* Ask for the backups of an Autonomous Database; failure does not end the run.
+ * For oci/dbhealth. */
+struct tool_ask *backups_ask(struct tool_run *run, struct span database);
 
 extern const struct tool_function backups_functions[];
 extern const size_t backups_n_functions;

@@ -58,7 +58,7 @@ static const struct {
 struct state {
 	const struct dbmetrics_kind *kind;
 	struct span id, database;
-	bool is_autonomous;
+	bool is_autonomous, asked;
 	unsigned parts;
 	int64_t window_s;
 	struct tool_ask *get, *backups, *databases;
@@ -104,30 +104,23 @@ static bool begin(struct tool_run *run, struct state *state)
 static void ask_rest(struct tool_run *run, struct state *state)
 {
 	struct dbmetrics_query query = {
-		.id = state->id,
+		.filter = dbmetrics_filter(
+			run, state->id,
+			state->databases ? tool_ask_answer(state->databases)
+					 : SPAN("")),
+		.compartment = path_text(run, state->database, "compartmentId"),
 		.namespace = state->kind->namespace,
 		.end_s = tool_now_s(run),
 	};
 
-	state->database = tool_ask_answer(state->get);
-	query.compartment = path_text(run, state->database, "compartmentId");
 	query.start_s = query.end_s - state->window_s;
 	for (size_t i = 0; i < N_METRICS; i++)
 		if (state->parts & checks[i].part)
 			dbmetrics_ask(run, &query,
 			              span_str(state->kind->metrics[i]),
 			              &state->metrics[i]);
-	if (!(state->parts & BACKUPS))
-		return;
-	if (state->is_autonomous) {
-		state->backups = backups_ask(run, true, state->id);
-		return;
-	}
-	state->databases = tool_ask(run, "database/Database/ListDatabases");
-	tool_ask_query(state->databases, "compartmentId", query.compartment);
-	tool_ask_query(state->databases, "systemId", state->id);
-	tool_ask_items(state->databases, BACKUPS_DATABASES_MAX);
-	tool_ask_optional(state->databases);
+	if (state->is_autonomous && state->parts & BACKUPS)
+		state->backups = backups_ask(run, state->id);
 }
 
 /* --- findings ------------------------------------------------------------- */
@@ -331,7 +324,7 @@ static void check_backups(struct report *report)
 	struct backup_count count = { 0 };
 	struct output *o = &report->o;
 
-	if (!ask)
+	if (!ask || !(state->parts & BACKUPS))
 		return;
 	if (!tool_ask_ok(ask)) {
 		miss(report, "backups: %.*s", SPAN_ARG(tool_ask_error(ask)));
@@ -474,19 +467,29 @@ static enum tool_next troubleshoot(struct tool_run *run)
 {
 	struct state *state = tool_state(run);
 
-	switch (tool_phase(run)) {
-	case 0:
+	if (tool_phase(run) == 0) {
 		tool_progress(run, 0.1, "Looking at the database");
 		return begin(run, state) ? TOOL_WAIT : TOOL_DONE;
-	case 1:
+	}
+	if (tool_phase(run) == 1) {
+		state->database = tool_ask_answer(state->get);
+		if (!state->is_autonomous) {
+			state->databases = dbmetrics_databases(
+				run, state->id,
+				path_text(run, state->database,
+			                  "compartmentId"));
+			return TOOL_WAIT;
+		}
+	}
+	if (!state->asked) {
+		state->asked = true;
 		tool_progress(run, 0.4, "Asking for metrics and backups");
 		ask_rest(run, state);
 		return TOOL_WAIT;
-	default:
-		tool_progress(run, 0.9, "Judging");
-		write_report(run, state);
-		return TOOL_DONE;
 	}
+	tool_progress(run, 0.9, "Judging");
+	write_report(run, state);
+	return TOOL_DONE;
 }
 
 const struct tool_function dbhealth_functions[] = {

@@ -1,5 +1,7 @@
 #include "oci/dbmetrics.h"
 
+#include <stdio.h>
+
 #include "oci/ocid.h"
 #include "oci/path.h"
 #include "oci/when.h"
@@ -19,7 +21,7 @@ static const struct dbmetrics_kind kinds[] = {
 	  .parameter = "dbSystemId",
 	  .name = "displayName",
 	  .namespace = "oci_database",
-	  .metrics = { "CpuUtilization", "StorageUtilization", "CurrentLogons",
+	  .metrics = { "CpuUtilization", "StorageUtilization", "Sessions",
 	               "ExecuteCount" } },
 	{ .type = "database",
 	  .label = "Database",
@@ -27,7 +29,7 @@ static const struct dbmetrics_kind kinds[] = {
 	  .parameter = "databaseId",
 	  .name = "dbName",
 	  .namespace = "oci_database",
-	  .metrics = { "CpuUtilization", "StorageUtilization", "CurrentLogons",
+	  .metrics = { "CpuUtilization", "StorageUtilization", "Sessions",
 	               "ExecuteCount" } },
 	{ .type = "mysqldbsystem",
 	  .label = "MySQL DB system",
@@ -87,6 +89,55 @@ static bool is_name(struct span name)
 	return name.len > 0;
 }
 
+struct tool_ask *dbmetrics_databases(struct tool_run *run, struct span system,
+                                     struct span compartment)
+{
+	struct tool_ask *ask = tool_ask(run, "database/Database/ListDatabases");
+
+	tool_ask_query(ask, "compartmentId", compartment);
+	tool_ask_query(ask, "systemId", system);
+	tool_ask_items(ask, DBMETRICS_DATABASES);
+	tool_ask_optional(ask);
+	return ask;
+}
+
+struct span dbmetrics_filter(struct tool_run *run, struct span id,
+                             struct span databases)
+{
+	struct value_iter it = path_items(databases, "");
+	size_t max = 32 + (DBMETRICS_DATABASES + 1) * (OCID_MAX + 1);
+	char *text = tool_alloc(run, max);
+	size_t n = (size_t)snprintf(text, max, "resourceId %s \"%.*s",
+	                            path_count(databases, "") ? "=~" : "=",
+	                            (int)MIN(id.len, (size_t)OCID_MAX), id.at);
+	struct span database;
+
+	for (size_t i = 0;
+	     i < DBMETRICS_DATABASES && value_array_next(&it, &database); i++) {
+		struct span one = path_text(run, database, "id");
+
+		n += (size_t)snprintf(text + n, max - n, "|%.*s",
+		                      (int)MIN(one.len, (size_t)OCID_MAX),
+		                      one.at);
+	}
+	text[n++] = '"';
+	return span_of(text, n);
+}
+
+/* In MQL: CpuUtilization[5m]{resourceId = "..."}.mean() */
+static struct span write_query(struct tool_run *run,
+                               const struct dbmetrics_query *query,
+                               struct span name, const char *statistic)
+{
+	size_t max = name.len + query->filter.len + 64;
+	char *text = tool_alloc(run, max);
+	int n = snprintf(text, max, "%.*s[%s]{%.*s}.%s()", SPAN_ARG(name),
+	                 dbmetrics_interval(query->end_s - query->start_s),
+	                 SPAN_ARG(query->filter), statistic);
+
+	return span_of(text, (size_t)n);
+}
+
 static struct tool_ask *ask_statistic(struct tool_run *run,
                                       const struct dbmetrics_query *query,
                                       struct span name, const char *statistic)
@@ -101,10 +152,7 @@ static struct tool_ask *ask_statistic(struct tool_run *run,
 	output_init(&o, tool_ask_body(ask));
 	output_object(&o, NULL);
 	output_string(&o, "namespace", query->namespace);
-	output_format(&o, "query", "%.*s[%s]{resourceId = \"%.*s\"}.%s()",
-	              SPAN_ARG(name),
-	              dbmetrics_interval(query->end_s - query->start_s),
-	              SPAN_ARG(query->id), statistic);
+	output_text(&o, "query", write_query(run, query, name, statistic));
 	output_time(&o, "startTime", query->start_s);
 	output_time(&o, "endTime", query->end_s);
 	output_end(&o);
@@ -224,7 +272,8 @@ void dbmetrics_write(struct output *o, const struct dbmetrics_value *value)
 
 struct state {
 	const struct dbmetrics_kind *kind;
-	struct tool_ask *database;
+	struct span id;
+	struct tool_ask *database, *databases;
 	struct dbmetrics_query query;
 	struct dbmetrics_metric metrics[DBMETRICS_MAX];
 	size_t n_metrics;
@@ -232,15 +281,15 @@ struct state {
 
 static bool ask_database(struct tool_run *run, struct state *state)
 {
-	state->query.id = tool_text(run, "database_id");
-	state->kind = dbmetrics_kind(state->query.id);
+	state->id = tool_text(run, "database_id");
+	state->kind = dbmetrics_kind(state->id);
 	if (!state->kind) {
 		tool_fail(run, TOOL_VALIDATION, NULL,
 		          "database_id is not the OCID of a database");
 		return false;
 	}
 	state->database = tool_ask(run, state->kind->operation);
-	tool_ask_path(state->database, state->kind->parameter, state->query.id);
+	tool_ask_path(state->database, state->kind->parameter, state->id);
 	return true;
 }
 
@@ -263,8 +312,10 @@ static bool ask_metrics(struct tool_run *run, struct state *state)
 	struct span names = tool_raw(run, "metric_names"), name;
 	struct value_iter it = path_items(names, "");
 
-	state->query.compartment = path_text(
-		run, tool_ask_answer(state->database), "compartmentId");
+	state->query.filter = dbmetrics_filter(
+		run, state->id,
+		state->databases ? tool_ask_answer(state->databases)
+				 : SPAN(""));
 	state->query.namespace = state->kind->namespace;
 	state->query.end_s = tool_now_s(run);
 	state->query.start_s =
@@ -289,7 +340,7 @@ static void write_metrics(struct tool_run *run, const struct state *state)
 	output_object(&o, NULL);
 	output_path(&o, "database", tool_ask_answer(state->database),
 	            state->kind->name);
-	output_text(&o, "database_id", query->id);
+	output_text(&o, "database_id", state->id);
 	output_string(&o, "namespace", query->namespace);
 	output_integer(&o, "hours_back",
 	               (query->end_s - query->start_s) / WHEN_HOUR_S);
@@ -328,6 +379,15 @@ static enum tool_next get_metrics(struct tool_run *run)
 		return ask_database(run, state) ? TOOL_WAIT : TOOL_DONE;
 	}
 	if (tool_phase(run) == 1) {
+		state->query.compartment = path_text(
+			run, tool_ask_answer(state->database), "compartmentId");
+		if (ocid_is(state->id, SPAN("dbsystem"))) {
+			state->databases = dbmetrics_databases(
+				run, state->id, state->query.compartment);
+			return TOOL_WAIT;
+		}
+	}
+	if (state->n_metrics == 0) {
 		tool_progress(run, 0.4, "Asking for the metrics");
 		return ask_metrics(run, state) ? TOOL_WAIT : TOOL_DONE;
 	}

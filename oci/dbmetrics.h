@@ -15,6 +15,7 @@
 #include "oci/tool.h"
 
 #define DBMETRICS_MAX        20 /* metrics of one call */
+#define DBMETRICS_DATABASES  50 /* of a DB system */
 #define DBMETRICS_STATISTICS 3
 
 /* What kind of database an OCID is of. */
@@ -40,13 +41,22 @@ struct dbmetrics_metric {
 
 /* What all metrics of a call are about. */
 struct dbmetrics_query {
-	struct span id, compartment;
+	struct span filter, compartment;
 	const char *namespace;
 	int64_t start_s, end_s;
 };
 
 /* The interval that fits a window of so many seconds: "1m", "5m", "1h". */
 const char *dbmetrics_interval(int64_t window_s);
+
+/* Ask for the databases of a DB system, whose metrics are those of its
+ * databases. Failure does not end the run. */
+struct tool_ask *dbmetrics_databases(struct tool_run *run, struct span system,
+                                     struct span compartment);
+
+/* The filter for one resource; with databases (an array) for those as well. */
+struct span dbmetrics_filter(struct tool_run *run, struct span id,
+                             struct span databases);
 
 /* Ask for a metric; its failure does not end the run. */
 void dbmetrics_ask(struct tool_run *run, const struct dbmetrics_query *query,
