@@ -14,7 +14,7 @@
 
 /* Start it, with a loop and a fetcher; url is where it is. */
 struct fixture_cloud {
-	char url[512];
+	char url[200];
 	char host[64];
 	struct loop *loop;
 	struct fetcher *fetcher;
