@@ -6,6 +6,7 @@
 #include "oci/operation.h"
 #include "oci/output.h"
 #include "oci/path.h"
+#include "oci/shape.h"
 #include "oci/when.h"
 
 /* What a list's answer has besides its items. */
@@ -15,7 +16,6 @@
 #define ITEMS_MAX_BYTES (2u * TOOL_BYTES_MAX)
 
 #define DEFAULT_LIMIT 20
-#define MEMBERS_MAX   4096 /* of one object of a shape */
 
 enum progress { WAITING, ASKED, LEFT_OUT };
 
@@ -33,8 +33,8 @@ struct mapping {
 	struct span answer;   /* raw, of the recipe */
 	size_t offset, limit; /* of a list */
 	size_t n;
-	bool bad;   /* the recipe is none */
-	void *last; /* what tool_alloc() gave */
+	bool bad; /* the recipe is none */
+	struct shape_source shapes;
 	struct request requests[MAPPING_REQUESTS_MAX];
 };
 
@@ -447,294 +447,27 @@ static bool advance(struct mapping *m, struct request *r)
 	return false;
 }
 
-/* --- shapes --------------------------------------------------------------- */
-
-/*
- * A shape is compiled once and then written for every item, so that a list
- * goes over the bytes of each item one time.
- */
-enum shape_kind {
-	SHAPE_PATH,      /* the value that its path found */
-	SHAPE_REFERENCE, /* what a dollar stands for */
-	SHAPE_CONST,
-	SHAPE_NOT,
-	SHAPE_COUNT,
-	SHAPE_FIELDS,
-	SHAPE_EACH,
-};
-
-struct group;
-
-struct shape {
-	enum shape_kind kind;
-	struct span name;    /* of the member, raw */
-	struct span raw;     /* SHAPE_REFERENCE, SHAPE_CONST */
-	struct group *group; /* SHAPE_FIELDS, and SHAPE_EACH of objects */
-	struct shape *one;   /* SHAPE_EACH of anything else */
-	struct span path;    /* of one */
-};
-
-/* The members of one object; wants[i] belongs to shapes[i]. */
-struct group {
-	size_t n;
-	struct shape *shapes;
-	struct path_want *wants;
-};
-
-static struct group *compile_group(struct mapping *m, struct span fields,
-                                   unsigned depth);
-static void compile(struct mapping *m, struct span raw, struct shape *shape,
-                    struct span *path, unsigned depth);
-
-static size_t count_members(struct span object)
+static void put_reference(void *owner, struct output *o, struct span raw)
 {
-	struct value_iter it;
-	struct span name, value;
-	size_t n = 0;
+	struct given given = resolve(owner, raw);
 
-	value_iter_init(&it, object);
-	while (value_object_next(&it, &name, &value))
-		n++;
-	return n;
-}
-
-/*
- * Memory of the run. Without any it gives the same scratch bytes again and
- * again, and the run has failed: what was compiled must then not be used.
- */
-static void *alloc(struct mapping *m, size_t n)
-{
-	void *at = tool_alloc(m->run, MAX(n, (size_t)1));
-
-	m->bad |= at == m->last;
-	m->last = at;
-	return at;
-}
-
-/* Is this object a shape of its own, or the members of one? */
-static bool is_shape(struct span raw)
-{
-	static const char *const alone[] = { "not", "count", "const" };
-	size_t n;
-
-	if (value_type(raw) != VALUE_OBJECT)
-		return true;
-	n = count_members(raw);
-	if (get(raw, "from").len && n == 2 &&
-	    (get(raw, "fields").len || get(raw, "each").len))
-		return true;
-	for (size_t i = 0; i < ARRAY_LEN(alone); i++)
-		if (n == 1 && get(raw, alone[i]).len)
-			return true;
-	return false;
-}
-
-static void compile_each(struct mapping *m, struct span raw,
-                         struct shape *shape, unsigned depth)
-{
-	shape->kind = SHAPE_EACH;
-	if (!is_shape(raw)) {
-		shape->group = compile_group(m, raw, depth);
-		return;
-	}
-	shape->one = alloc(m, sizeof(*shape->one));
-	compile(m, raw, shape->one, &shape->one->path, depth);
-}
-
-static void compile_object(struct mapping *m, struct span raw,
-                           struct shape *shape, struct span *path,
-                           unsigned depth)
-{
-	static const struct {
-		const char *word;
-		enum shape_kind kind;
-	} words[] = {
-		{ "from", SHAPE_PATH },
-		{ "not", SHAPE_NOT },
-		{ "count", SHAPE_COUNT },
-	};
-	struct span word, fields = get(raw, "fields"), each = get(raw, "each");
-
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		word = get(raw, words[i].word);
-		if (word.len == 0)
-			continue;
-		shape->kind = words[i].kind;
-		*path = text_of(m, word);
-		if (shape->kind == SHAPE_PATH && fields.len) {
-			shape->kind = SHAPE_FIELDS;
-			shape->group = compile_group(m, fields, depth + 1);
-		} else if (shape->kind == SHAPE_PATH && each.len) {
-			compile_each(m, each, shape, depth + 1);
-		}
-		return;
-	}
-	shape->kind = SHAPE_CONST;
-	shape->raw = get(raw, "const");
-	m->bad |= shape->raw.len == 0;
-}
-
-static void compile(struct mapping *m, struct span raw, struct shape *shape,
-                    struct span *path, unsigned depth)
-{
-	struct span text;
-
-	if (value_type(raw) == VALUE_OBJECT) {
-		compile_object(m, raw, shape, path, depth);
-		return;
-	}
-	text = text_of(m, raw);
-	if (text.len == 0 || text.at[0] != '$') {
-		shape->kind = SHAPE_PATH;
-		*path = text;
-	} else {
-		shape->kind = SHAPE_REFERENCE;
-		shape->raw = raw;
-	}
-}
-
-static struct group *compile_group(struct mapping *m, struct span fields,
-                                   unsigned depth)
-{
-	bool good = value_type(fields) == VALUE_OBJECT;
-	size_t n = good ? count_members(fields) : 0, i = 0;
-	struct group *group;
-	struct shape *shapes;
-	struct path_want *wants;
-	struct value_iter it;
-	struct span name, value, path;
-
-	if (!good || n > MEMBERS_MAX || depth > MAPPING_DEPTH_MAX) {
-		m->bad = true;
-		n = 0;
-	}
-	group = alloc(m, sizeof(*group));
-	shapes = alloc(m, n * sizeof(*shapes));
-	wants = alloc(m, n * sizeof(*wants));
-	value_iter_init(&it, fields);
-	while (i < n && value_object_next(&it, &name, &value)) {
-		path = SPAN("");
-		shapes[i].name = name;
-		compile(m, value, &shapes[i], &path, depth);
-		wants[i++] = path_want(path);
-	}
-	*group = (struct group){ n, shapes, wants };
-	return group;
-}
-
-static void put_group(struct mapping *m, struct output *o, struct group *group,
-                      struct span value);
-static void put_found(struct mapping *m, struct output *o,
-                      const struct group *group, struct span value);
-static void put_shape(struct mapping *m, struct output *o,
-                      const struct shape *shape, struct span found);
-
-static void put_each(struct mapping *m, struct output *o,
-                     const struct shape *shape, struct span found)
-{
-	struct value_iter it = path_items(found, "");
-	struct group *group = shape->group;
-	struct span element;
-
-	if (is_missing(found)) {
-		output_null(o, NULL);
-		return;
-	}
-	output_array(o, NULL);
-	while (group && path_next(&it, &element, group->wants, group->n))
-		put_found(m, o, group, element);
-	while (!group && value_array_next(&it, &element))
-		put_shape(m, o, shape->one,
-		          path_find(element, shape->one->path));
-	output_end(o);
-}
-
-static void put_count(struct output *o, struct span found)
-{
-	if (is_missing(found))
-		output_null(o, NULL);
+	if (given.is_text)
+		output_text_or_null(o, NULL, given.at);
 	else
-		output_integer(o, NULL, (int64_t)path_count(found, ""));
-}
-
-/* The value of a member whose name has been written, or of an element. */
-static void put_shape(struct mapping *m, struct output *o,
-                      const struct shape *shape, struct span found)
-{
-	struct given given;
-
-	switch (shape->kind) {
-	case SHAPE_PATH:
-		output_raw(o, NULL, found);
-		break;
-	case SHAPE_REFERENCE:
-		given = resolve(m, shape->raw);
-		if (given.is_text)
-			output_text_or_null(o, NULL, given.at);
-		else
-			output_raw(o, NULL, given.at);
-		break;
-	case SHAPE_CONST:
-		output_raw(o, NULL, shape->raw);
-		break;
-	case SHAPE_NOT:
-		if (is_true(found) || value_type(found) == VALUE_FALSE)
-			output_flag(o, NULL, !is_true(found));
-		else
-			output_null(o, NULL);
-		break;
-	case SHAPE_COUNT:
-		put_count(o, found);
-		break;
-	case SHAPE_FIELDS:
-		put_group(m, o, shape->group, found);
-		break;
-	case SHAPE_EACH:
-		put_each(m, o, shape, found);
-		break;
-	}
-}
-
-/* The members, when the paths have been looked up. */
-static void put_members(struct mapping *m, struct output *o,
-                        const struct group *group)
-{
-	for (size_t i = 0; i < group->n; i++) {
-		output_name_raw(o, group->shapes[i].name);
-		put_shape(m, o, &group->shapes[i], group->wants[i].found);
-	}
-}
-
-static void put_found(struct mapping *m, struct output *o,
-                      const struct group *group, struct span value)
-{
-	if (value_type(value) != VALUE_OBJECT) {
-		output_null(o, NULL);
-		return;
-	}
-	output_object(o, NULL);
-	put_members(m, o, group);
-	output_end(o);
-}
-
-static void put_group(struct mapping *m, struct output *o, struct group *group,
-                      struct span value)
-{
-	if (value_type(value) == VALUE_OBJECT)
-		path_find_all(value, group->wants, group->n);
-	put_found(m, o, group, value);
+		output_raw(o, NULL, given.at);
 }
 
 /* Members whose paths begin with the name of an answer. */
 static void put_outer_members(struct mapping *m, struct output *o,
                               struct span fields)
 {
-	struct group *group = compile_group(m, fields, 0);
+	struct shape_group *group = shape_compile(&m->shapes, fields);
 
+	if (m->shapes.bad)
+		return;
 	for (size_t i = 0; i < group->n; i++)
 		group->wants[i].found = find_answer(m, group->wants[i].path);
-	if (!m->bad)
-		put_members(m, o, group);
+	shape_put_members(&m->shapes, o, group);
 }
 
 /* --- filters -------------------------------------------------------------- */
@@ -824,7 +557,7 @@ static bool read_filter(struct mapping *m, struct span raw, struct filter *f)
 struct list {
 	struct filter filters[FILTERS_MAX];
 	size_t n_filters;
-	struct group *group; /* NULL: items are shown as they came */
+	struct shape_group *group; /* NULL: items are shown as they came */
 	size_t offset, limit;
 	size_t matches, shown;
 	size_t next; /* of the first match that was not shown, if any */
@@ -867,7 +600,7 @@ static void show(struct mapping *m, struct list *list, struct span item)
 	size_t before = list->items.len;
 
 	if (list->group)
-		put_found(m, &list->o, list->group, item);
+		shape_put_found(&m->shapes, &list->o, list->group, item);
 	else
 		output_raw(&list->o, NULL, item);
 	if (list->items.len > TOOL_RESULT_MAX - FRAME_MAX) {
@@ -943,10 +676,10 @@ static void put_list(struct mapping *m, struct output *o, struct span name)
 	list.unread = r->progress == ASKED && tool_ask_more(r->ask);
 	read_filters(m, &list);
 	if (fields.len)
-		list.group = compile_group(m, fields, 0);
+		list.group = shape_compile(&m->shapes, fields);
 	output_init(&list.o, &list.items);
 	output_array(&list.o, NULL);
-	if (!m->bad)
+	if (!m->bad && !m->shapes.bad)
 		go_over(m, &list, find_answer(m, path));
 	output_end(&list.o);
 	if (list.cut && list.shown == 0)
@@ -1090,7 +823,7 @@ static enum tool_next run_phase(struct mapping *m)
 	if (waiting) /* for each other */
 		return refuse(m);
 	put_answer(m);
-	return m->bad ? refuse(m) : TOOL_DONE;
+	return m->bad || m->shapes.bad ? refuse(m) : TOOL_DONE;
 }
 
 enum tool_next mapping_step(struct tool_run *run)
@@ -1098,6 +831,9 @@ enum tool_next mapping_step(struct tool_run *run)
 	struct mapping *m = tool_state(run);
 
 	m->run = run;
+	m->shapes.run = run;
+	m->shapes.owner = m;
+	m->shapes.put_reference = put_reference;
 	if (tool_phase(run) > 0)
 		return run_phase(m);
 	begin(m);

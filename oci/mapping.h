@@ -12,7 +12,7 @@
 #include "oci/tool.h"
 
 #define MAPPING_REQUESTS_MAX 32 /* of one recipe */
-#define MAPPING_DEPTH_MAX    16 /* of shapes and bodies */
+#define MAPPING_DEPTH_MAX    16 /* of bodies */
 
 /* Bytes that mapping_step() must find at tool_state(). */
 #define MAPPING_STATE_BYTES 2048
