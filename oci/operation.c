@@ -241,7 +241,8 @@ static const struct named writers[] = {
 	{ "ons", "GetConfirmSubscription" },
 	{ "ons", "GetUnsubscription" },
 	{ "devops", "UnsubscribePullRequest" },
-	{ "nosql", "Query" }, /* any statement, INSERT too */
+	{ "queue", "GetMessages" }, /* hides them from others for a while */
+	{ "nosql", "Query" },       /* any statement, INSERT too */
 	{ "data_safe", "RetrieveAuditPolicies" },
 	{ "generative_ai_inference", "SummarizeText" }, /* has its price */
 	{ "vn_monitoring", "GetPathAnalysis" },         /* starts one */

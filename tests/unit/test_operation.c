@@ -327,6 +327,7 @@ static const struct {
 	{ "fusion_apps/FusionApplications/CreateFusionEnvironment", 0 },
 	{ "jms/JavaManagementService/RequestJfrRecordings", 0 },
 	{ "ons/NotificationDataPlane/GetUnsubscription", 0 },
+	{ "queue/Queue/GetMessages", 0 },
 	{ "core/Compute/LaunchInstance", 0 },
 	{ "core/Compute/UpdateInstance", 0 },
 	{ "core/Compute/InstanceAction", ENDS },
