@@ -12,6 +12,7 @@
 #include "lib/url.h"
 #include "oci/environment.h"
 
+#define TRUST_MAX    (4 << 20) /* bytes of certificates */
 #define REGIONS_FILE "~/.oci/regions-config.json"
 
 /* --- beginning and end -----------------------------------------------------
@@ -23,6 +24,15 @@ void attempt_start(struct attempt *a, const struct errand_host *host,
 {
 	attempt_start_with(a, settings->method, host, settings, old, on_done,
 	                   owner);
+}
+
+/* The configuration may change while the attempt goes on. */
+static void copy_trust(struct attempt *a)
+{
+	buf_free(&a->trust);
+	a->trust.max = TRUST_MAX;
+	buf_add_span(&a->trust, a->host.ca_pem);
+	a->host.ca_pem = buf_span(&a->trust);
 }
 
 void attempt_start_with(struct attempt *a, enum credential_method method,
@@ -41,6 +51,7 @@ void attempt_start_with(struct attempt *a, enum credential_method method,
 	a->finished = false;
 	a->err = 0;
 	*a->sentence = '\0';
+	copy_trust(a);
 	attempt_become(a, method);
 }
 
@@ -242,7 +253,10 @@ static bool read_trust(struct attempt *a)
 {
 	struct span path = environment_first(trust_variables);
 
-	a->trust.max = 4 << 20;
+	if (buf_err(&a->trust)) {
+		attempt_fail_memory(a);
+		return false;
+	}
 	if (path.len == 0 || a->trust.len)
 		return true;
 	return attempt_read_named(a, "the certificates to trust", false, path,
@@ -317,8 +331,7 @@ static bool exists(const char *path)
 	return stat(path, &st) == 0;
 }
 
-/* The file that is named, else the first of the usual ones that is there. */
-static bool find_file(const struct attempt *a, char path[PROFILE_PATH_MAX])
+bool attempt_config_path(const struct attempt *a, char path[PROFILE_PATH_MAX])
 {
 	struct span named = a->settings->config_file;
 
@@ -354,7 +367,7 @@ enum profile_result attempt_profile(const struct attempt *a,
 		name = environment_first(profile_variables);
 	if (!name.len)
 		name = SPAN("DEFAULT");
-	if (!find_file(a, path)) {
+	if (!attempt_config_path(a, path)) {
 		snprintf(why, PROFILE_WHY_MAX,
 		         "There is no configuration file: HOME is not set, or "
 		         "the path is not good.");

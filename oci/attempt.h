@@ -133,6 +133,11 @@ MUST_CHECK bool attempt_answer_text(const struct attempt *a, const char *key,
  * variables do not change what it says. */
 bool attempt_is_explicit(const struct attempt *a);
 
+/* The configuration file: the one that is named, else the first of the usual
+ * ones that is there, else ~/.oci/config. False: its path cannot be used. */
+MUST_CHECK bool attempt_config_path(const struct attempt *a,
+                                    char path[PROFILE_PATH_MAX]);
+
 /*
  * The profile that the settings and variables choose. PROFILE_UNKNOWN with
  * *there false means that there is no file at all; then why has its name. *out

@@ -366,9 +366,9 @@ struct span environment_home(void)
 	return environment_get("HOME");
 }
 
-/* A file that is replaced by another of its name is found by its directory. */
-static void tell_directory(void (*fn)(void *, const char *), void *owner,
-                           struct span path)
+void environment_directory(struct span path,
+                           void (*fn)(void *owner, const char *path),
+                           void *owner)
 {
 	char directory[4096];
 	size_t n = path.len;
@@ -408,7 +408,7 @@ void environment_paths(void (*fn)(void *owner, const char *path), void *owner)
 
 		if (v->set && !v->secret && *v->text == '/' &&
 		    (rows[i].kind == PATH || rows[i].kind == SECRET_OR_PATH))
-			tell_directory(fn, owner, read_value(v));
+			environment_directory(read_value(v), fn, owner);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(conventional); i++)
 		tell_conventional(fn, owner, conventional[i]);

@@ -73,6 +73,15 @@ struct span environment_home(void);
  */
 void environment_paths(void (*fn)(void *owner, const char *path), void *owner);
 
+/*
+ * The same for one file: fn gets its directory, where the file that replaces it
+ * will be too, or, when that is '/', the file alone. path is absolute, with a
+ * NUL behind it.
+ */
+void environment_directory(struct span path,
+                           void (*fn)(void *owner, const char *path),
+                           void *owner);
+
 /* Forget everything, for tests that take the environment again. */
 void environment_reset(void);
 

@@ -34,6 +34,7 @@ struct errand_host {
 	struct fetcher *fetcher;
 	int64_t (*utc_s)(void); /* the clock; NULL: the system's */
 	uint64_t pause_ms;      /* 0: ERRAND_PAUSE_MS */
+	struct span ca_pem; /* certificates to trust, configured; or empty */
 };
 
 /* Spans, and what pointers lead to, live until the errand is over. */

@@ -17,7 +17,7 @@
 #define LOOK_AGAIN_MS UINT64_C(3600000)
 
 struct principal {
-	struct errand_host host;
+	const struct errand_host *host;
 	struct credential settings; /* its texts are in store */
 	struct buf store;
 	void (*on_news)(void *owner, struct principal *principal);
@@ -64,7 +64,7 @@ static void arm_for(struct principal *p, int64_t when_s)
 	int64_t in_s = when_s - attempt_now_s(&p->attempt);
 	uint64_t in_ms = in_s > 0 ? (uint64_t)in_s * 1000 : 0;
 
-	loop_timer(p->host.loop, &p->renew, MIN(in_ms, LOOK_AGAIN_MS),
+	loop_timer(p->host->loop, &p->renew, MIN(in_ms, LOOK_AGAIN_MS),
 	           on_renew);
 }
 
@@ -74,7 +74,7 @@ static void on_renew(struct timer *t)
 
 	if (p->attempting || !p->pass)
 		return;
-	if (loop_now_ms(p->host.loop) >= p->not_before_ms &&
+	if (loop_now_ms(p->host->loop) >= p->not_before_ms &&
 	    p->pass->renew_s <= attempt_now_s(&p->attempt))
 		start(p);
 	else
@@ -110,7 +110,7 @@ static void keep_pass(struct principal *p)
 static void keep_error(struct principal *p)
 {
 	struct attempt *a = &p->attempt;
-	uint64_t now_ms = loop_now_ms(p->host.loop);
+	uint64_t now_ms = loop_now_ms(p->host->loop);
 
 	if (strcmp(p->sentence, a->sentence) != 0)
 		log_warning("no credential", LOG_STR("reason", a->sentence));
@@ -118,7 +118,7 @@ static void keep_error(struct principal *p)
 	snprintf(p->sentence, sizeof(p->sentence), "%s", a->sentence);
 	p->not_before_ms = now_ms + p->wait_ms;
 	if (is_valid(p) && p->pass->renew_s)
-		loop_timer(p->host.loop, &p->renew, p->wait_ms, on_renew);
+		loop_timer(p->host->loop, &p->renew, p->wait_ms, on_renew);
 	p->wait_ms = MIN(p->wait_ms * 2, PRINCIPAL_LAST_WAIT_MS);
 }
 
@@ -139,8 +139,8 @@ static void on_done(struct attempt *a)
 static void start(struct principal *p)
 {
 	p->attempting = true;
-	loop_timer_stop(p->host.loop, &p->renew);
-	attempt_start(&p->attempt, &p->host, &p->settings, p->pass, on_done, p);
+	loop_timer_stop(p->host->loop, &p->renew);
+	attempt_start(&p->attempt, p->host, &p->settings, p->pass, on_done, p);
 }
 
 /* --- the public face -------------------------------------------------------
@@ -180,7 +180,7 @@ principal_new(const struct errand_host *host, const struct credential *settings,
 
 	if (!p)
 		return NULL;
-	p->host = *host;
+	p->host = host;
 	p->attempt.host = *host; /* its clock is ours */
 	p->on_news = on_news;
 	p->owner = owner;
@@ -197,7 +197,7 @@ void principal_free(struct principal *principal)
 	if (!principal)
 		return;
 	attempt_stop(&principal->attempt);
-	loop_timer_stop(principal->host.loop, &principal->renew);
+	loop_timer_stop(principal->host->loop, &principal->renew);
 	pass_free(principal->pass);
 	buf_free(&principal->store);
 	free(principal);
@@ -206,7 +206,7 @@ void principal_free(struct principal *principal)
 /* Is the pass to be replaced because it was refused, and not just now? */
 static bool must_renew(const struct principal *p, uint64_t refused)
 {
-	uint64_t now_ms = loop_now_ms(p->host.loop);
+	uint64_t now_ms = loop_now_ms(p->host->loop);
 
 	return refused && p->pass && p->pass->generation == refused &&
 	       now_ms >= p->not_before_ms &&
@@ -220,7 +220,7 @@ enum principal_state principal_ask(struct principal *principal,
 	struct principal *p = principal;
 
 	if (!p->attempting && must_renew(p, refused_generation)) {
-		p->renewed_ms = loop_now_ms(p->host.loop);
+		p->renewed_ms = loop_now_ms(p->host->loop);
 		p->refused = refused_generation;
 		start(p);
 	}
@@ -230,7 +230,7 @@ enum principal_state principal_ask(struct principal *principal,
 		return PRINCIPAL_COMING;
 	if (is_valid(p))
 		return PRINCIPAL_READY;
-	if (p->err && loop_now_ms(p->host.loop) < p->not_before_ms)
+	if (p->err && loop_now_ms(p->host->loop) < p->not_before_ms)
 		return PRINCIPAL_FAILED;
 	start(p);
 	return PRINCIPAL_COMING;

@@ -35,10 +35,10 @@
 struct principal;
 
 /*
- * One principal; settings are copied. Nothing happens until it is asked for.
- * on_news tells that something has changed: a pass came, or an attempt failed.
- * It is called from the loop, never from inside one of the functions below, and
- * may not free the principal. NULL without memory.
+ * One principal; settings are copied, host must outlive it. Nothing happens
+ * until it is asked for. on_news tells that something has changed: a pass came,
+ * or an attempt failed. It is called from the loop, never from inside one of
+ * the functions below, and may not free the principal. NULL without memory.
  */
 struct principal *
 principal_new(const struct errand_host *host, const struct credential *settings,

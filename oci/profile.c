@@ -318,6 +318,38 @@ enum profile_result profile_parse(struct span text, const char *file,
 	return result;
 }
 
+static bool names_file(struct span key)
+{
+	static const enum profile_key keys[] = {
+		PROFILE_KEY_FILE,
+		PROFILE_SECURITY_TOKEN_FILE,
+		PROFILE_DELEGATION_TOKEN_FILE,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (span_eq_nocase(key, span_str(names[keys[i]])))
+			return true;
+	return false;
+}
+
+void profile_files(struct span text, void (*fn)(void *owner, struct span path),
+                   void *owner)
+{
+	while (text.len) {
+		size_t end = span_find(text, '\n');
+		struct span line = span_first(text, end);
+
+		text = span_from(text, end + 1);
+		if (line.len && line.at[line.len - 1] == '\r')
+			line.len--;
+
+		size_t at = find_delimiter(line);
+		struct span value = span_trim(span_from(line, at + 1));
+		if (value.len && names_file(span_trim(span_first(line, at))))
+			fn(owner, value);
+	}
+}
+
 void profile_fini(struct profile *p)
 {
 	if (p->text.bytes)

@@ -65,6 +65,13 @@ MUST_CHECK enum profile_result profile_parse(struct span text, const char *file,
                                              struct profile *out,
                                              char why[PROFILE_WHY_MAX]);
 
+/*
+ * Call fn with each path that any section of a file's text names for a key or a
+ * token, as it is written there. Says nothing about what is wrong.
+ */
+void profile_files(struct span text, void (*fn)(void *owner, struct span path),
+                   void *owner);
+
 /* Wipe and free. A profile of zero bytes is fine. */
 void profile_fini(struct profile *p);
 

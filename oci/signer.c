@@ -46,6 +46,7 @@ struct signer {
 	size_t n_waiting;
 	struct signer_counts counts;
 	struct buf lines, packet; /* of the answer in hand */
+	struct buf trust;         /* certificates, configured */
 	char room[EXCHANGE_MAX];
 };
 
@@ -488,6 +489,7 @@ void signer_free(struct signer *signer)
 	free_list(signer->free);
 	pass_wipe(&signer->lines);
 	pass_wipe(&signer->packet);
+	buf_free(&signer->trust);
 	free(signer);
 }
 
@@ -552,6 +554,19 @@ int signer_configure(struct signer *signer,
 			drop_holder(signer, signer->holders[i]);
 	memcpy(signer->holders, next, n_next * sizeof(next[0]));
 	signer->n_holders = n_next;
+	return 0;
+}
+
+int signer_trust(struct signer *signer, struct span ca_pem)
+{
+	struct buf next = { .max = SIZE_MAX };
+
+	buf_add_span(&next, ca_pem);
+	if (buf_err(&next))
+		return -ENOMEM;
+	buf_free(&signer->trust);
+	signer->trust = next;
+	signer->host.ca_pem = buf_span(&signer->trust);
 	return 0;
 }
 

@@ -55,6 +55,13 @@ MUST_CHECK int signer_configure(struct signer *signer,
                                 const struct credential *credentials, size_t n);
 
 /*
+ * Trust these certificates (PEM) and no others when tokens are asked for over
+ * TLS; empty: OCI_CLI_CERT_BUNDLE, or the system's. They are copied. Returns 0
+ * or -ENOMEM.
+ */
+MUST_CHECK int signer_trust(struct signer *signer, struct span ca_pem);
+
+/*
  * Serve the worker at the other end of fd, which is made non-blocking. Returns
  * 0, -E2BIG beyond SIGNER_WORKERS_MAX, -ENOMEM, or -errno of fcntl(2) or
  * epoll_ctl(2).

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/crypto.h"
+#include "lib/file.h"
 #include "lib/log.h"
 #include "lib/url.h"
 #include "oci/environment.h"
@@ -491,4 +492,38 @@ bool userkey_delegate(struct attempt *a, struct pass *pass)
 	good = good && delegate(a, pass, file);
 	profile_fini(&w.profile);
 	return good;
+}
+
+/* --- for a sandbox ---------------------------------------------------------
+ */
+
+struct teller {
+	void (*fn)(void *owner, const char *path);
+	void *owner;
+};
+
+static void tell_file(void *owner, struct span named)
+{
+	const struct teller *t = owner;
+	char path[PROFILE_PATH_MAX];
+
+	if (profile_path(named, environment_home(), path) && *path == '/')
+		environment_directory(span_str(path), t->fn, t->owner);
+}
+
+void userkey_paths(struct span config_file,
+                   void (*fn)(void *owner, const char *path), void *owner)
+{
+	const struct credential settings = { .config_file = config_file };
+	const struct attempt a = { .settings = &settings };
+	struct buf text = { .max = PROFILE_FILE_MAX };
+	struct teller t = { fn, owner };
+	char path[PROFILE_PATH_MAX];
+
+	if (!attempt_config_path(&a, path))
+		return;
+	tell_file(&t, span_str(path));
+	if (file_read(path, &text) == 0)
+		profile_files(buf_span(&text), tell_file, &t);
+	pass_wipe(&text);
 }

@@ -21,6 +21,14 @@
 extern const struct attempt_method userkey_api;
 extern const struct attempt_method userkey_session;
 
+/*
+ * The directories of a configuration file and of all keys and tokens that its
+ * profiles name, for a sandbox; an empty path stands for the file that is used
+ * when none is named. A file that cannot be read adds nothing more.
+ */
+void userkey_paths(struct span config_file,
+                   void (*fn)(void *owner, const char *path), void *owner);
+
 /* Do the variables say all that an API key needs, without a file? */
 bool userkey_is_in_variables(void);
 

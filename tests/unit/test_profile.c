@@ -211,3 +211,23 @@ Test(profile, every_cut_of_a_file_is_survived)
 		profile_fini(&p);
 	}
 }
+
+static void gather(void *owner, struct span path)
+{
+	struct buf *all = owner;
+
+	buf_add_span(all, path);
+	buf_putc(all, '\n');
+}
+
+Test(profile, files_of_all_sections)
+{
+	struct buf all = { .max = 1000 };
+
+	profile_files(SPAN("[a]\nkey_file = /k1\r\nKEY_FILE=~/k2\n#key_file=x\n"
+	                   "[b]\nsecurity_token_file: /t\nuser=u\n"
+	                   "delegation_token_file=/d\nkey_file=\nkey_file"),
+	              gather, &all);
+	cr_assert(span_is(buf_span(&all), "/k1\n~/k2\n/t\n/d\n"));
+	buf_free(&all);
+}

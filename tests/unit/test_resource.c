@@ -205,7 +205,7 @@ Test(resource, it_asks_with_its_own_key)
 Test(resource, leaf_and_parents)
 {
 	struct attempt a = { 0 };
-	char next[256], fields[512];
+	char next[1024], fields[1200];
 
 	in_place("_FOR_LEAF_RESOURCE");
 	set_tail("VERSION", "", "3.0");
@@ -230,7 +230,7 @@ Test(resource, leaf_and_parents)
 Test(resource, no_parent_outside_of_the_cloud)
 {
 	struct attempt a = { 0 };
-	char next[256];
+	char next[1024];
 
 	in_place("_FOR_LEAF_RESOURCE");
 	set_tail("VERSION", "", "3.0");
@@ -249,7 +249,7 @@ Test(resource, no_parent_outside_of_the_cloud)
 Test(resource, a_ring_of_parents_ends)
 {
 	struct attempt a = { 0 };
-	char next[256], one[300], two[300];
+	char next[1024], one[1200], two[1200];
 
 	in_place("_FOR_LEAF_RESOURCE");
 	set_tail("VERSION", "", "3.0");

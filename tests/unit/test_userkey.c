@@ -278,3 +278,36 @@ Test(userkey, a_renewal_that_fails_leaves_what_is_good)
 	attempt_stop(&a);
 	pass_free(old);
 }
+
+/* --- paths -----------------------------------------------------------------
+ */
+
+static void gather(void *owner, const char *path)
+{
+	struct buf *all = owner;
+
+	buf_puts(all, path);
+	buf_putc(all, '\n');
+}
+
+Test(userkey, paths_for_a_sandbox)
+{
+	struct buf all = { .max = 4096 };
+	char expected[2048];
+
+	fixture_file(".oci/config",
+	             "[DEFAULT]\nkey_file=/etc/keys/a.pem\n[b]\n"
+	             "security_token_file=~/sessions/b/token\nkey_file=rel\n",
+	             0600);
+	fixture_cloud_environment();
+	userkey_paths(SPAN(""), gather, &all);
+	snprintf(expected, sizeof(expected),
+	         "%s/.oci\n/etc/keys\n%s/sessions/b\n", fixture_cloud.directory,
+	         fixture_cloud.directory);
+	cr_assert(span_is(buf_span(&all), expected), "%.*s",
+	          SPAN_ARG(buf_span(&all)));
+	buf_reset(&all);
+	userkey_paths(SPAN("/nowhere/config"), gather, &all);
+	cr_assert(span_is(buf_span(&all), "/nowhere\n"));
+	buf_free(&all);
+}
