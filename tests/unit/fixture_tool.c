@@ -393,18 +393,22 @@ static bool any_function(struct span name)
 	return functions_by_name(name) != NULL;
 }
 
+/* Defects of other tools are not what the test is about. */
 static void report(void *owner, const struct pack_defect *defect)
 {
-	(void)owner;
-	fprintf(stderr, "%s:%u: %s: %s\n", defect->file, defect->place.line,
-	        defect->tool, defect->reason);
+	const char *wanted = owner;
+
+	if (strcmp(defect->tool, wanted) == 0)
+		fprintf(stderr, "%s:%u: %s: %s\n", defect->file,
+		        defect->place.line, defect->tool, defect->reason);
 }
 
 const struct fixture_tool_result *fixture_tool_stock(const char *tool,
                                                      const char *arguments)
 {
 	struct pack_rules rules = { .has_function = any_function,
-		                    .report = report };
+		                    .report = report,
+		                    .owner = (void *)(uintptr_t)tool };
 	const struct pack_tool *found;
 
 	if (!f.packs_loaded)

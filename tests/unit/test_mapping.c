@@ -392,3 +392,32 @@ Test(mapping, changes_nothing_without_confirmation)
 	                            "{\"id\":\"i\",\"confirm\":true}")
 	                  ->is_error);
 }
+
+/* --- a tool of the stock packs -------------------------------------------- */
+
+#define VCN_ID "ocid1.vcn.oc1.iad.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+Test(mapping, carries_out_tools_of_the_stock_packs)
+{
+	const struct fixture_tool_result *result;
+
+	fixture_tool_answer(VCN, "{\"id\":\"" VCN_ID "\",\"displayName\":"
+	                         "\"main\",\"compartmentId\":\"c\"}");
+	fixture_tool_answer(NETS, "[{\"id\":\"ocid1.subnet.oc1..s\","
+	                          "\"displayName\":\"web\","
+	                          "\"prohibitPublicIpOnVnic\":false}]");
+	result = fixture_tool_stock("oci_network_get_vcn",
+	                            "{\"vcn_id\":\"" VCN_ID "\","
+	                            "\"include_security_lists\":false}");
+	cr_assert_not(result->is_error, "%s", result->text);
+	fixture_tool_is("vcn.display_name", "\"main\"");
+	fixture_tool_is("subnets[0].is_public", "true");
+	cr_assert_not_null(strstr(result->text, "### Subnets\n\n| Name |"));
+	cr_assert_null(fixture_tool_asked(2));
+
+	result = fixture_tool_stock("oci_network_get_vcn",
+	                            "{\"vcn_id\":\"" VCN_ID "\","
+	                            "\"response_format\":\"json\"}");
+	cr_assert(result->is_error); /* no security lists in the script */
+	cr_assert_str_eq(result->category, "not_found");
+}
