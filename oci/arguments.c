@@ -91,22 +91,30 @@ static bool check_value(const struct check *c, struct span schema,
 
 /* --- schemas -------------------------------------------------------------- */
 
+/* The inside of a raw string, escapes and all; empty for nothing. */
+static struct span inside(struct span raw)
+{
+	return raw.len < 2 ? SPAN("") : span_of(raw.at + 1, raw.len - 2);
+}
+
 static void read_schema(struct span raw, struct schema *s)
 {
 	struct value_iter it;
-	struct span key, value, word;
+	struct span key, value, word, type;
 
 	*s = (struct schema){ 0 };
 	if (value_type(raw) != VALUE_OBJECT)
 		return;
 	value_iter_init(&it, raw);
-	while (value_object_next(&it, &key, &value))
+	while (value_object_next(&it, &key, &value)) {
+		word = inside(key);
 		for (size_t i = 0; i < WORDS; i++)
-			if (value_string_plain(key, &word) &&
-			    span_eq(word, words[i]))
+			if (span_eq(word, words[i]))
 				s->is[i] = value;
+	}
+	type = inside(s->is[TYPE]);
 	for (enum kind k = KIND_STRING; k < KINDS; k++)
-		if (value_string_eq(s->is[TYPE], span_str(kind_names[k])))
+		if (span_is(type, kind_names[k]))
 			s->kind = k;
 }
 
@@ -124,12 +132,6 @@ static bool may_be_empty(const struct schema *s)
 	return s->kind == KIND_ANY ||
 	       (s->kind == KIND_STRING && s->is[MIN_LENGTH].len &&
 	        count_of(s->is[MIN_LENGTH], 1) == 0);
-}
-
-/* The inside of a raw string, escapes and all. */
-static struct span inside(struct span raw)
-{
-	return span_of(raw.at + 1, raw.len - 2);
 }
 
 /* --- sentences ------------------------------------------------------------ */

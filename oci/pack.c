@@ -290,7 +290,21 @@ static void put_text(struct buf *out, const char *name, struct span text)
 	buf_add_json(out, text);
 }
 
-/* "pack" and "parameters" come first: they are asked for most. */
+/* Members that every call asks for; they are always there and stand first, so
+ * that nothing has to be read to find them. */
+static void put_head(struct pack_reader *r, struct json_value tool,
+                     struct span parameters, struct buf *out)
+{
+	struct json_value required = json_get(tool, "required");
+
+	put_text(out, "pack", span_str(r->pack));
+	pack_entry_member(out, "parameters");
+	pack_schema_bare(parameters, out);
+	pack_entry_member(out, "required");
+	pack_entry_compact(out, json_exists(required) ? json_raw(required)
+	                                              : SPAN("[]"));
+}
+
 static void put_recipe(struct pack_reader *r, struct json_value tool,
                        struct span parameters, struct span input,
                        struct buf *out)
@@ -298,11 +312,10 @@ static void put_recipe(struct pack_reader *r, struct json_value tool,
 	struct json_value m;
 
 	buf_putc(out, '{');
-	put_text(out, "pack", span_str(r->pack));
-	pack_entry_member(out, "parameters");
-	buf_add_span(out, parameters);
+	put_head(r, tool, parameters, out);
 	for (m = json_first(tool); json_exists(m); m = json_next(m)) {
-		if (span_is(json_key(m), "parameters"))
+		if (span_is(json_key(m), "parameters") ||
+		    span_is(json_key(m), "required"))
 			continue;
 		pack_entry_member(out, json_key(m).at);
 		pack_entry_compact(out, json_raw(m));

@@ -16,10 +16,10 @@
  *	            entry has none. What is ours alone ("ocid") is said in JSON
  *	            Schema 2020-12 ("pattern").
  *	recipe      for oci/arguments, step functions and the tools about
- *	            tools: the entry without white space, with these members:
- *	            "pack" (its name), "parameters" with the shared ones merged
- *	            in, "required", the entry's own members, and
- *	            "inputSchema" as in the definition.
+ *	            tools: the entry without white space, with these members
+ *	            in front: "pack" (its name), "parameters" with the shared
+ *	            ones merged in and without descriptions, "required";
+ *	            and "inputSchema", as in the definition, at the end.
  *
  * An alias is a tool with a definition of its own (title and " (Alias)") and
  * the recipe of the tool it stands for.

@@ -450,6 +450,43 @@ void pack_schema_parameters(struct json_value tool, struct buf *out)
 	buf_putc(out, '}');
 }
 
+static bool is_for_people(struct span word)
+{
+	return span_is(word, "description") || span_is(word, "title") ||
+	       span_is(word, "examples");
+}
+
+/* One member of a schema or of all parameters, as it is. */
+static void put_raw(struct buf *out, struct span key)
+{
+	if (out->len && out->bytes[out->len - 1] != '{')
+		buf_putc(out, ',');
+	buf_add_span(out, key);
+	buf_putc(out, ':');
+}
+
+void pack_schema_bare(struct span parameters, struct buf *out)
+{
+	struct value_iter it, words_of;
+	struct span key, schema, word, value;
+
+	buf_putc(out, '{');
+	value_iter_init(&it, parameters);
+	while (value_object_next(&it, &key, &schema)) {
+		put_raw(out, key);
+		buf_putc(out, '{');
+		value_iter_init(&words_of, schema);
+		while (value_object_next(&words_of, &word, &value)) {
+			if (is_for_people(span_of(word.at + 1, word.len - 2)))
+				continue;
+			put_raw(out, word);
+			buf_add_span(out, value);
+		}
+		buf_putc(out, '}');
+	}
+	buf_putc(out, '}');
+}
+
 /* The pattern that says to others what "ocid" says to us. */
 static void put_pattern(struct buf *out, struct span ocid)
 {
@@ -491,10 +528,7 @@ static void put_schema(struct buf *out, struct span schema)
 			put_pattern(out, value);
 			continue;
 		}
-		if (out->len && out->bytes[out->len - 1] != '{')
-			buf_putc(out, ',');
-		buf_add_span(out, key);
-		buf_putc(out, ':');
+		put_raw(out, key);
 		if (value_type(value) == VALUE_OBJECT &&
 		    (span_is(word, "items") ||
 		     span_is(word, "additionalProperties")))
@@ -511,16 +545,12 @@ void pack_schema_input(struct json_value tool, struct span parameters,
 	struct json_value required = json_get(tool, "required");
 	struct value_iter it;
 	struct span key, schema;
-	const char *comma = "";
 
 	buf_puts(out, "{\"type\":\"object\",\"properties\":{");
 	value_iter_init(&it, parameters);
 	while (value_object_next(&it, &key, &schema)) {
-		buf_puts(out, comma);
-		buf_add_span(out, key);
-		buf_putc(out, ':');
+		put_raw(out, key);
 		put_schema(out, schema);
-		comma = ",";
 	}
 	buf_putc(out, '}');
 	if (json_count(required)) {

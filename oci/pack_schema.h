@@ -31,6 +31,10 @@ bool pack_schema_has(struct json_value tool, struct span name);
  * of packs. */
 void pack_schema_parameters(struct json_value tool, struct buf *out);
 
+/* Append the same without what only people read: the part of a recipe that
+ * every call goes over. */
+void pack_schema_bare(struct span parameters, struct buf *out);
+
 /* Append the inputSchema; parameters is what pack_schema_parameters() wrote. */
 void pack_schema_input(struct json_value tool, struct span parameters,
                        struct buf *out);

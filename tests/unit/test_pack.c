@@ -270,6 +270,8 @@ Test(pack, a_recipe_is_what_arguments_are_checked_against)
 	                          SPAN("list_networks")));
 	cr_expect(contains(recipe, "\"ocid\":[\"vcn\",\"subnet\"]"));
 	cr_expect(contains(recipe, "\"inputSchema\":{"));
+	cr_expect_not(
+		contains(value_get(recipe, SPAN("parameters")), "description"));
 	cr_assert_eq(arguments_check(recipe, SPAN("{\"state\":\"available\"}"),
 	                             &flat, &why),
 	             0, "%s", why.text);
