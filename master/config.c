@@ -130,11 +130,11 @@ static void read_environment(struct config_reader *r)
 		add_env_token(r, value);
 	value = config_reader_env(r, "OCI_MCP_TRANSPORT");
 	r->file = "OCI_MCP_TRANSPORT";
-	if (value && is_server && strcmp(value, "streamable_http") != 0)
-		config_reader_complain(
-			r, nowhere,
-			"must be \"streamable_http\": this program speaks HTTP "
-			"only");
+	if (value && is_server && strcmp(value, OPTIONS_STDIO) != 0 &&
+	    strcmp(value, OPTIONS_STREAMABLE_HTTP) != 0)
+		config_reader_complain(r, nowhere,
+		                       "must be \"" OPTIONS_STDIO
+		                       "\" or \"" OPTIONS_STREAMABLE_HTTP "\"");
 }
 
 static void set_option(struct config_reader *r, const char *flag,
@@ -178,6 +178,57 @@ static void read_options(struct config_reader *r)
 		config_reader_append(r, &r->config->scan_paths,
 		                     span_str(opt->scan[i]));
 	origin_of(r, "scan_paths")->source = r->source;
+}
+
+#define PRIVATE_GRACE_MS INT64_C(1000)    /* the client has gone already */
+#define PRIVATE_WAIT_MS  INT64_C(3600000) /* it may take its time */
+
+static void add_private_token(struct config_reader *r, const char *text)
+{
+	static const char *scopes[] = { "read:tools", "write:tools" };
+	const struct config_token draft = {
+		.client_id = "stdio",
+		.subject = "stdio",
+		.scopes = { scopes, ARRAY_LEN(scopes) },
+	};
+
+	r->config->n_tokens = 0;
+	r->config->tokens =
+		config_reader_alloc(r, 1, sizeof *r->config->tokens);
+	if (r->config->tokens)
+		config_main_add_token(r, nowhere, span_str(text), &draft);
+}
+
+/*
+ * A server for one client: it may do whatever the rest of the configuration
+ * allows, and nobody else anything. What is about others is forgotten.
+ */
+static void seclude(struct config_reader *r)
+{
+	const struct options_private *private = r->opt->private;
+	struct config *config = r->config;
+
+	if (!private)
+		return;
+	config->host = "127.0.0.1";
+	config->path = "/mcp";
+	config->runtime_dir =
+		config_reader_copy(r, span_str(private->runtime_dir));
+	config->settings.port = private->port;
+	config->settings.workers = 1;
+	config->settings.auth_enabled = 1;
+	config->settings.proxy_protocol = 0;
+	config->settings.shutdown_delay = 0;
+	config->settings.shutdown_grace = PRIVATE_GRACE_MS;
+	config->settings.limits_write_timeout = PRIVATE_WAIT_MS;
+	config->tls_cert = config->tls_key = (struct config_pem){ 0 };
+	config->allowed_hosts.len = 0;
+	config->cors_origins.len = 0;
+	config->trusted_proxies.len = 0;
+	config->jwt_key_files.len = 0;
+	config->required_scopes.len = 0;
+	config->n_tool_scopes = 0;
+	add_private_token(r, private->token);
 }
 
 /* The built-in tools are the server's only backend. */
@@ -547,6 +598,7 @@ int config_load(const struct options *opt, struct config **out,
 	read_file(&r);
 	read_environment(&r);
 	read_options(&r);
+	seclude(&r);
 	config_source_collect(&r);
 	finish(&r);
 	return conclude(&r, out);

@@ -26,7 +26,7 @@ const struct program program_server = {
 	.is_server = true,
 };
 
-enum kind { TEXT, NUMBER, SWITCH, ACTION, SCAN };
+enum kind { TEXT, NUMBER, SWITCH, ACTION, SCAN, TRANSPORT };
 
 struct flag {
 	const char *name;
@@ -53,6 +53,9 @@ static const struct flag flags[] = {
 	  "let everybody in; for trials on one machine" },
 	{ "stateless", 0, SWITCH, AT(stateless), 0, 0, NULL,
 	  "never hand out a session identifier" },
+	{ "transport", 0, TRANSPORT, 0, 0, 0, "NAME",
+	  "stdio or streamable_http (OCI_MCP_TRANSPORT); stdio when\n"
+	  "standard input is a pipe or a socket" },
 	{ "log-level", 0, TEXT, AT(log_level), 0, 0, "LEVEL",
 	  "DEBUG, INFO, WARNING or ERROR" },
 	{ "scan", 0, SCAN, 0, 0, 0, "DIR",
@@ -152,6 +155,25 @@ static bool add_scan(struct options *opt, const char *dir,
 	return false;
 }
 
+/* The gateway knows the one only. */
+static bool set_transport(struct options *opt, const char *name,
+                          char why[OPTIONS_WHY_MAX])
+{
+	opt->transport = name;
+	if (!opt->program->is_server) {
+		snprintf(why, OPTIONS_WHY_MAX,
+		         "--transport is for oci-mcp-server");
+		return false;
+	}
+	if (strcmp(name, OPTIONS_STDIO) == 0 ||
+	    strcmp(name, OPTIONS_STREAMABLE_HTTP) == 0)
+		return true;
+	snprintf(why, OPTIONS_WHY_MAX,
+	         "--transport takes " OPTIONS_STDIO
+	         " or " OPTIONS_STREAMABLE_HTTP);
+	return false;
+}
+
 static bool set_action(struct options *opt, enum options_action action,
                        char why[OPTIONS_WHY_MAX])
 {
@@ -189,6 +211,8 @@ static bool apply(struct options *opt, const struct flag *flag,
 		return true;
 	case SCAN:
 		return add_scan(opt, argument, why);
+	case TRANSPORT:
+		return set_transport(opt, argument, why);
 	case ACTION:
 		return set_action(opt, (enum options_action)flag->at, why);
 	}
@@ -279,7 +303,8 @@ void options_help(const struct program *program, FILE *out)
 		        commands[i].name);
 	fputs("\nFlags:\n", out);
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
-		print_flag(&flags[i], out);
+		if (program->is_server || flags[i].kind != TRANSPORT)
+			print_flag(&flags[i], out);
 	fputs("\nCommands:\n", out);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		fprintf(out, "  %-24s %s\n", commands[i].name,

@@ -39,6 +39,20 @@ enum options_action {
 	OPTIONS_STATUS, /* first word "status" */
 };
 
+/* What --transport and OCI_MCP_TRANSPORT may say. */
+#define OPTIONS_STDIO           "stdio"
+#define OPTIONS_STREAMABLE_HTTP "streamable_http"
+
+/*
+ * A server that is there for one client on this machine (master/stdio). Wins
+ * over every other source: nobody else gets in, and nothing is shared.
+ */
+struct options_private {
+	int port;                /* of 127.0.0.1 */
+	const char *token;       /* the one that is let in */
+	const char *runtime_dir; /* for nobody else */
+};
+
 struct options {
 	const struct program *program;
 	enum options_action action;
@@ -48,12 +62,14 @@ struct options {
 	const char *log_level;
 	const char *backends_dir;
 	const char *env_file;
+	const char *transport; /* one of the two above */
 	const char *scan[OPTIONS_SCAN_MAX];
 	size_t n_scan;
 	int port;    /* 0: not given */
 	int workers; /* -1: not given */
 	bool no_auth;
 	bool stateless;
+	const struct options_private *private; /* never from the command line */
 	int argc;    /* words of a subcommand, its name first; else 0 */
 	char **argv; /* into main's argv */
 };

@@ -47,13 +47,10 @@ static void give_up(struct outlet *o)
 	if (!o->is_file)
 		loop_remove(o->loop, &o->source);
 	o->is_file = true; /* nothing is watched any more */
-	o->on_change(o);
 }
 
 void outlet_flush(struct outlet *o)
 {
-	bool was_full = outlet_is_full(o);
-
 	if (o->is_broken)
 		return;
 	if (buf_err(&o->queue) < 0) {
@@ -79,8 +76,6 @@ void outlet_flush(struct outlet *o)
 		o->written = 0;
 	}
 	watch(o, outlet_waiting(o) ? EPOLLOUT : 0);
-	if ((was_full && !outlet_is_full(o)) || outlet_waiting(o) == 0)
-		o->on_change(o);
 }
 
 static void on_ready(struct source *src, uint32_t events)
@@ -93,8 +88,7 @@ static void on_ready(struct source *src, uint32_t events)
 		outlet_flush(o);
 }
 
-int outlet_open(struct outlet *o, struct loop *loop, int fd,
-                void (*on_change)(struct outlet *o))
+int outlet_open(struct outlet *o, struct loop *loop, int fd)
 {
 	struct stat st;
 
@@ -102,7 +96,6 @@ int outlet_open(struct outlet *o, struct loop *loop, int fd,
 		.loop = loop,
 		.source = { .fd = fd, .on_ready = on_ready },
 		.queue = { .max = OUTLET_MAX },
-		.on_change = on_change,
 	};
 	o->is_socket = fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 

@@ -22,17 +22,16 @@ struct outlet {
 	bool is_socket;
 	bool is_file; /* never waits */
 	bool is_broken;
-	/* There is room again, or it broke. From inside outlet_flush() or the
-	   loop. */
-	void (*on_change)(struct outlet *o);
 };
 
 /* Write to fd, which stays the caller's. Returns 0 or -errno of epoll_ctl(2).
  */
-MUST_CHECK int outlet_open(struct outlet *o, struct loop *loop, int fd,
-                           void (*on_change)(struct outlet *o));
+MUST_CHECK int outlet_open(struct outlet *o, struct loop *loop, int fd);
 
-/* Write what can be written now; the loop does the rest. */
+/*
+ * Write what can be written now; the loop does the rest. is_broken afterwards:
+ * nobody reads there, or OUTLET_MAX was passed.
+ */
 void outlet_flush(struct outlet *o);
 
 /* Bytes that wait. */

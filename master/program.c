@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "lib/crypto.h"
 #include "lib/log.h"
@@ -9,6 +10,7 @@
 #include "master/config.h"
 #include "master/publication.h"
 #include "master/status.h"
+#include "master/stdio.h"
 #include "master/supervise.h"
 #include "master/token.h"
 #include "oci/environment.h"
@@ -55,12 +57,9 @@ static struct config *load(const struct options *opt)
 	return err < 0 ? NULL : config;
 }
 
-static int run(const struct options *opt)
+static int serve(const struct options *opt)
 {
 	const char *name = "";
-
-	log_process("master", -1);
-
 	int err = environment_take(&name);
 	if (err < 0) {
 		log_error("the environment cannot be used",
@@ -71,6 +70,13 @@ static int run(const struct options *opt)
 	struct config *config = load(opt);
 
 	return config ? supervise_run(opt, config) : EXIT_FAILURE;
+}
+
+static int run(const struct options *opt)
+{
+	log_process("master", -1);
+	return stdio_is_wanted(opt, STDIN_FILENO) ? stdio_run(opt, serve)
+	                                          : serve(opt);
 }
 
 /* Also what only shows when everything is put together. */

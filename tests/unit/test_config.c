@@ -747,8 +747,40 @@ Test(config_files, server_reads_its_own_variables)
 	config_free(config);
 
 	setenv("OCI_MCP_TRANSPORT", "stdio", 1);
+	config_free(load());
+
+	setenv("OCI_MCP_TRANSPORT", "sse", 1);
 	cr_assert(config_load(&opt, &config, &report) == -EINVAL);
-	cr_assert(reported("OCI_MCP_TRANSPORT: must be \"streamable_http\""));
+	cr_assert(reported("OCI_MCP_TRANSPORT: must be \"stdio\" or "
+	                   "\"streamable_http\""));
+}
+
+Test(config_files, a_private_server_lets_one_in)
+{
+	static const struct options_private private = {
+		.port = 4711,
+		.token = "0123456789abcdef0123456789abcdef0123456789a",
+		.runtime_dir = "/tmp/private",
+	};
+	struct config *config;
+
+	directory();
+	options_init(&opt, &program_server);
+	setenv("OCI_MCP_PORT", "8080", 1);
+	setenv("OCI_MCP_HOST", "0.0.0.0", 1);
+	setenv("MCP_GATEWAY_STATIC_TOKEN", "somebody-elses-static-token", 1);
+	opt.no_auth = true;
+	opt.workers = 8;
+	opt.private = &private;
+	config = load();
+	cr_assert_str_eq(config->host, "127.0.0.1");
+	cr_assert_str_eq(config->runtime_dir, "/tmp/private");
+	cr_assert(config->settings.port == 4711);
+	cr_assert(config->settings.workers == 1);
+	cr_assert(config->settings.auth_enabled == 1);
+	cr_assert(config->n_tokens == 1 && config->n_jwt_keys == 0);
+	cr_assert_str_eq(config->tokens[0].client_id, "stdio");
+	config_free(config);
 }
 
 Test(config_files, bad_variables_and_flags)

@@ -129,6 +129,33 @@ Test(options, too_many_directories)
 	cr_assert_str_eq(why, "--scan can be given 64 times at most");
 }
 
+Test(options, transport_is_for_the_server)
+{
+	static const struct {
+		const char *word;
+		const struct program *program;
+		const char *fault; /* NULL: none */
+	} rows[] = {
+		{ "stdio", &program_server, NULL },
+		{ "streamable_http", &program_server, NULL },
+		{ "sse", &program_server,
+		  "--transport takes stdio or streamable_http" },
+		{ "stdio", &program_gateway,
+		  "--transport is for oci-mcp-server" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *argv[] = { "program", "--transport", (char *)rows[i].word,
+			         NULL };
+		bool ok = options_parse(&opt, rows[i].program, 3, argv, why);
+
+		cr_expect(ok == !rows[i].fault, "%s", rows[i].word);
+		cr_expect_str_eq(why, rows[i].fault ? rows[i].fault : "");
+		if (ok)
+			cr_expect_str_eq(opt.transport, rows[i].word);
+	}
+}
+
 Test(options, help_names_every_flag)
 {
 	static const char *const flags[] = {
