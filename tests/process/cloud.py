@@ -29,9 +29,12 @@ class Failed(Exception):
 
 
 class Cloud:
-    """A tenancy and a gateway. sim: options of tenancy.py; oci: settings."""
+    """A tenancy and a gateway. sim: options of tenancy.py; entry: of the
+    backend; env: the gateway's variables, instead of a configuration file's;
+    settings: of the gateway; oci: of the tools."""
 
-    def __init__(self, compartment="prod", sim=(), entry=None, **oci):
+    def __init__(self, compartment="prod", sim=(), entry=None, env=None,
+                 settings=None, **oci):
         self.tenancy = simclient.Tenancy("--settle", "0.2", *sim)
         self.said = self.tenancy.said
         self.compartments = self.said["compartments"]
@@ -45,7 +48,9 @@ class Cloud:
         self.gateway = Gateway(
             {"name": "oci", "transport": "in_process",
              "namespace_tools": False, **(entry or {})},
-            env={"OCI_CLI_CONFIG_FILE": self.said["config_file"]}, oci=oci)
+            env={"OCI_CLI_CONFIG_FILE": self.said["config_file"]}
+            if env is None else env(self.said) if callable(env) else env,
+            oci=oci, **(settings or {}))
 
     def __enter__(self):
         try:
