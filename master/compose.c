@@ -522,15 +522,22 @@ static int check_tls(struct work *w)
 /* What a client is told about us when it connects. */
 static struct ref instructions(struct work *w)
 {
+	static const char others[] =
+		" aggregates the tools of several MCP servers. A tool's name "
+		"begins with the name of the server it belongs to. Use "
+		"gateway_list_backends to see the servers and gateway_health "
+		"to see whether they answer.";
+	static const char oci[] =
+		" For Oracle Cloud begin with oci_ping and oci_list_domains, "
+		"find tools with oci_search_tools, and every other operation "
+		"of the cloud with oci_search_operations.";
 	const struct config *c = w->config;
-	char out[512];
+	char out[1024];
 
-	snprintf(out, sizeof(out),
-	         "%s %s aggregates the tools of several MCP servers. A tool's "
-	         "name begins with the name of the server it belongs to. Use "
-	         "gateway_list_backends to see the servers and gateway_health "
-	         "to see whether they answer.",
-	         c->name, c->version);
+	snprintf(out, sizeof(out), "%s %s%s%s", c->name, c->version,
+	         c->program->is_server ? " serves the tools of Oracle Cloud."
+	                               : others,
+	         c->packs ? oci : "");
 	return text(w, out);
 }
 
@@ -608,6 +615,7 @@ static int add_config(struct work *w)
 	head.program_version = text(w, c->version);
 	head.path = text(w, c->path);
 	head.public_url = text(w, c->public_url);
+	head.no_own_tools = c->program->is_server;
 	head.instructions = instructions(w);
 	head.issuer = text(w, c->jwt_issuer);
 	head.required = set_of(w, &c->required_scopes);

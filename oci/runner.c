@@ -236,6 +236,12 @@ static void conclude(struct tool_run *run)
 		write_error_text(run, buf_span(&run->out), &text);
 	} else {
 		write_text(run, buf_span(&run->out), &text);
+		/* Indented it may be too long. */
+		if (buf_err(&text) < 0) {
+			buf_free(&text);
+			text.max = 2 * TOOL_RESULT_MAX;
+			buf_add_span(&text, buf_span(&run->out));
+		}
 	}
 	mask(run, &run->out);
 	mask(run, &text);

@@ -7,6 +7,7 @@
 #include "oci/pack.h"
 #include "proxy/catalog.h"
 #include "proxy/lists.h"
+#include "proxy/manifest.h"
 
 #define ANSWER_MAX (64u << 20)
 
@@ -30,6 +31,7 @@ struct builtin_call {
 	const struct backend *backend;
 	struct span compartments[BUILTIN_COMPARTMENTS];
 	enum view_era era;
+	struct span uri; /* of a resource, as the client said it */
 	struct timer timer;
 	struct buf id, token, arguments; /* raw, of the message */
 };
@@ -258,6 +260,34 @@ static bool copy(struct buf *to, struct span from)
 	return buf_err(to) == 0;
 }
 
+/* resources/read; there is one. */
+static void read_resource(struct builtin_call *c)
+{
+	struct buf text = { .max = ANSWER_MAX };
+	struct buf *out = &c->builtin->out;
+
+	manifest_write(c->snap, c->backend, &text);
+	buf_reset(out);
+	buf_puts(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+	buf_add_span(out, buf_span(&c->id));
+	buf_puts(out, ",\"result\":{\"contents\":[{\"uri\":");
+	buf_add_json(out, c->uri);
+	buf_puts(out, ",\"mimeType\":\"application/json\",\"text\":");
+	buf_add_json(out, buf_span(&text));
+	buf_puts(out, "}]");
+	if (c->era == VIEW_MODERN)
+		lists_modern_members(c->snap, true, out);
+	buf_puts(out, "}}");
+	if (buf_err(&text) < 0 || buf_err(out) < 0) {
+		buf_free(out);
+		send_error(c, RPC_INTERNAL, "memory is short");
+	} else {
+		c->reply->outcome = OUTCOME_SUCCESS;
+		send_answer(c, buf_span(out));
+	}
+	buf_free(&text);
+}
+
 static void start(struct builtin_call *c, const struct route *route,
                   bool may_write)
 {
@@ -310,6 +340,14 @@ void builtin_start(struct builtin *b, struct reply *reply,
 	c->snap = snap;
 	c->era = msg->era;
 	c->backend = snapshot_backend(snap, route->backend);
+	if (msg->method->id == METHOD_RES_READ) {
+		c->uri = span_of(route->public_name, route->public_len);
+		if (copy(&c->id, msg->id))
+			read_resource(c);
+		else
+			send_error(c, RPC_INTERNAL, "memory is short");
+		return;
+	}
 	if (copy(&c->id, msg->id) && copy(&c->token, msg->progress_token) &&
 	    copy(&c->arguments, msg->arguments))
 		start(c, route, may_write);

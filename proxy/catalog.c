@@ -5,6 +5,7 @@
 
 #include "lib/log.h"
 #include "lib/value.h"
+#include "proxy/manifest.h"
 #include "proxy/tooldef.h"
 
 #define ENTRIES_MAX 65536      /* of one list; the rest is left out */
@@ -445,14 +446,18 @@ struct catalog_backend *catalog_own_known(struct span definitions)
 		return NULL;
 	era = &known->eras[VIEW_MODERN];
 	era->known = true;
-	era->abilities = ABILITY_TOOLS;
+	era->abilities = ABILITY_TOOLS | ABILITY_RESOURCES;
+	era->items[LIST_RESOURCES].max = SIZE_MAX;
+	buf_add_span(&era->items[LIST_RESOURCES], manifest_item());
 	era->items[LIST_TOOLS].max = SIZE_MAX;
 	buf_add_span(&era->items[LIST_TOOLS], definitions);
 	known->origin.eras = ERA_MODERN | ERA_LEGACY;
-	known->origin.abilities = ABILITY_TOOLS;
-	if (buf_err(&era->items[LIST_TOOLS]) == 0)
+	known->origin.abilities = era->abilities;
+	if (buf_err(&era->items[LIST_TOOLS]) == 0 &&
+	    buf_err(&era->items[LIST_RESOURCES]) == 0)
 		return known;
 	buf_free(&era->items[LIST_TOOLS]);
+	buf_free(&era->items[LIST_RESOURCES]);
 	free(known);
 	return NULL;
 }
@@ -587,6 +592,8 @@ static void add_own(struct build *b, enum view_era view)
 {
 	struct items *list = &b->lists[view][LIST_TOOLS];
 
+	if (b->head->no_own_tools)
+		return;
 	for (uint32_t i = 0; i < OWN_TOOLS; i++) {
 		struct item item = {
 			.raw = tooldef_own(i),
