@@ -101,10 +101,11 @@ def signing_string(method, target, headers, names):
 
 
 def check_date(names, headers, now):
-    # Of two dates x-date counts; the one that counts has to be signed.
-    name = "x-date" if "x-date" in headers else "date"
-    if name not in headers or name not in names:
+    if "x-date" not in names and "date" not in names:
         raise Refused("no date is signed")
+    # Of two dates x-date counts, whichever is signed: federation by
+    # oci-common sends both and signs the other.
+    name = "x-date" if "x-date" in headers else "date"
     if now is None:
         return
     behind = now - read_date(headers[name])
