@@ -11,53 +11,51 @@
 
 /* --- what is asked for ---------------------------------------------------- */
 
-enum { USERS, GROUPS, POLICIES, PROBLEMS, VCNS, SUBNETS, LISTS, NSGS, ASKS };
+enum { USERS, GROUPS, POLICIES, PROBLEMS, ASKS };
+enum { VCNS, SUBNETS, LISTS, NSGS, NETWORK };
+
+/* The network of a compartment. */
+struct place {
+	struct tool_ask *asks[NETWORK];
+};
 
 struct state {
 	struct span compartment;
-	struct tool_ask *name, *asks[ASKS];
+	struct tool_ask *name, *compartments, *asks[ASKS];
+	struct place places[POSTURE_PLACES_MAX];
 	struct tool_ask *keys[POSTURE_USERS_MAX];
 	struct tool_ask *rules[POSTURE_GROUPS_MAX];
-	size_t n_keys, n_rules;
-	size_t unread_users, unread_groups; /* beyond the limits */
+	size_t n_places, n_keys, n_rules;
+	size_t unread_places, unread_users, unread_groups; /* too many */
 };
 
-/* Lists, by the argument that asks for them. */
-static const struct {
-	const char *flag;
-	const char *operation;
-	bool of_tenancy;
-} lists[ASKS] = {
-	[USERS] = { "include_iam", "identity/Identity/ListUsers", true },
-	[GROUPS] = { "include_iam", "identity/Identity/ListGroups", true },
-	[POLICIES] = { "include_iam", "identity/Identity/ListPolicies", false },
-	[VCNS] = { "include_network_security", "core/VirtualNetwork/ListVcns",
-	           false },
-	[SUBNETS] = { "include_network_security",
-	              "core/VirtualNetwork/ListSubnets", false },
-	[LISTS] = { "include_network_security",
-	            "core/VirtualNetwork/ListSecurityLists", false },
-	[NSGS] = { "include_network_security",
-	           "core/VirtualNetwork/ListNetworkSecurityGroups", false },
-};
-
-static void ask_lists(struct tool_run *run, struct state *state)
+static struct tool_ask *ask_list(struct tool_run *run, const char *operation,
+                                 struct span compartment)
 {
-	for (size_t i = 0; i < ASKS; i++) {
-		if (!lists[i].operation || !tool_flag(run, lists[i].flag))
-			continue;
-		state->asks[i] = tool_ask(run, lists[i].operation);
-		tool_ask_query(state->asks[i], "compartmentId",
-		               lists[i].of_tenancy ? tool_tenancy(run)
-		                                   : state->compartment);
-		tool_ask_items(state->asks[i], TOOL_ITEMS_MAX);
-		tool_ask_optional(state->asks[i]);
-	}
-	if (!tool_flag(run, "include_cloud_guard"))
-		return;
-	state->asks[PROBLEMS] =
-		problems_ask(run, state->compartment, SPAN("ACTIVE"), SPAN(""));
-	tool_ask_optional(state->asks[PROBLEMS]);
+	struct tool_ask *ask = tool_ask(run, operation);
+
+	tool_ask_query(ask, "compartmentId", compartment);
+	tool_ask_items(ask, TOOL_ITEMS_MAX);
+	tool_ask_optional(ask);
+	return ask;
+}
+
+static void ask_iam(struct tool_run *run, struct state *state)
+{
+	static const char *const operations[] = {
+		[USERS] = "identity/Identity/ListUsers",
+		[GROUPS] = "identity/Identity/ListGroups",
+		[POLICIES] = "identity/Identity/ListPolicies",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(operations); i++)
+		state->asks[i] =
+			ask_list(run, operations[i], tool_tenancy(run));
+}
+
+static bool is_tenancy(const struct tool_run *run, const struct state *state)
+{
+	return span_eq(state->compartment, tool_tenancy(run));
 }
 
 static void ask_first(struct tool_run *run, struct state *state)
@@ -69,7 +67,22 @@ static void ask_first(struct tool_run *run, struct state *state)
 	tool_ask_path(state->name, "compartmentId", state->compartment);
 	tool_ask_cache(state->name, "config");
 	tool_ask_optional(state->name);
-	ask_lists(run, state);
+	if (tool_flag(run, "include_iam"))
+		ask_iam(run, state);
+	if (tool_flag(run, "include_cloud_guard")) {
+		state->asks[PROBLEMS] = problems_ask(run, state->compartment,
+		                                     SPAN("ACTIVE"), SPAN(""));
+		tool_ask_optional(state->asks[PROBLEMS]);
+	}
+	if (!tool_flag(run, "include_network_security") ||
+	    !is_tenancy(run, state))
+		return;
+	state->compartments = ask_list(
+		run, "identity/Identity/ListCompartments", state->compartment);
+	tool_ask_query(state->compartments, "compartmentIdInSubtree",
+	               SPAN("true"));
+	tool_ask_query(state->compartments, "accessLevel", SPAN("ANY"));
+	tool_ask_query(state->compartments, "lifecycleState", SPAN("ACTIVE"));
 }
 
 static struct value_iter items_of(const struct tool_ask *ask)
@@ -87,8 +100,40 @@ static bool is_active(struct span resource)
 	return path_is(resource, "lifecycleState", "ACTIVE");
 }
 
-/* Keys of active users who may have some, and rules of each NSG. */
-static void ask_second(struct tool_run *run, struct state *state)
+static void ask_place(struct tool_run *run, struct state *state,
+                      struct span compartment)
+{
+	static const char *const operations[NETWORK] = {
+		[VCNS] = "core/VirtualNetwork/ListVcns",
+		[SUBNETS] = "core/VirtualNetwork/ListSubnets",
+		[LISTS] = "core/VirtualNetwork/ListSecurityLists",
+		[NSGS] = "core/VirtualNetwork/ListNetworkSecurityGroups",
+	};
+
+	if (state->n_places == POSTURE_PLACES_MAX) {
+		state->unread_places++;
+		return;
+	}
+	for (size_t i = 0; i < NETWORK; i++)
+		state->places[state->n_places].asks[i] =
+			ask_list(run, operations[i], compartment);
+	state->n_places++;
+}
+
+static void ask_places(struct tool_run *run, struct state *state)
+{
+	struct value_iter it = items_of(state->compartments);
+	struct span item;
+
+	if (!tool_flag(run, "include_network_security"))
+		return;
+	ask_place(run, state, state->compartment);
+	while (value_array_next(&it, &item))
+		ask_place(run, state, path_text(run, item, "id"));
+}
+
+/* Keys of active users who may have some. */
+static void ask_keys(struct tool_run *run, struct state *state)
 {
 	struct value_iter it = items_of(state->asks[USERS]);
 	struct span item;
@@ -109,7 +154,14 @@ static void ask_second(struct tool_run *run, struct state *state)
 		tool_ask_optional(ask);
 		state->keys[state->n_keys++] = ask;
 	}
-	it = items_of(state->asks[NSGS]);
+}
+
+static void ask_rules(struct tool_run *run, struct state *state,
+                      const struct place *place)
+{
+	struct value_iter it = items_of(place->asks[NSGS]);
+	struct span item;
+
 	while (value_array_next(&it, &item)) {
 		struct tool_ask *ask;
 
@@ -293,12 +345,12 @@ static void write_broad(struct tool_run *run, const struct state *state,
 }
 
 /* Which of these could not be read; NULL: all could. */
-static const struct tool_ask *first_error(const struct state *state,
-                                          size_t from, size_t to)
+static const struct tool_ask *first_error(struct tool_ask *const *asks,
+                                          size_t n)
 {
-	for (size_t i = from; i <= to; i++)
-		if (state->asks[i] && !tool_ask_ok(state->asks[i]))
-			return state->asks[i];
+	for (size_t i = 0; i < n; i++)
+		if (asks[i] && !tool_ask_ok(asks[i]))
+			return asks[i];
 	return NULL;
 }
 
@@ -357,7 +409,7 @@ static void write_iam(struct tool_run *run, const struct state *state,
 
 	if (!tool_flag(run, "include_iam") ||
 	    write_error(o, "iam_summary", &report->iam,
-	                first_error(state, USERS, POLICIES)))
+	                first_error(&state->asks[USERS], 3)))
 		return;
 	count_users(state, &iam);
 	count_keys(run, state, &iam);
@@ -394,7 +446,7 @@ static void write_guard(struct tool_run *run, const struct state *state,
 
 	if (!tool_flag(run, "include_cloud_guard") ||
 	    write_error(o, "cloud_guard_summary", &report->guard,
-	                first_error(state, PROBLEMS, PROBLEMS)))
+	                first_error(&state->asks[PROBLEMS], 1)))
 		return;
 	output_object(o, "cloud_guard_summary");
 	output_integer(o, "total",
@@ -413,7 +465,7 @@ static void write_guard(struct tool_run *run, const struct state *state,
 
 struct network {
 	struct tool_run *run;
-	size_t subnets, public_subnets;
+	size_t vcns, subnets, public_subnets, lists, groups, unread_groups;
 	size_t rules, open, by_risk[RULES_HIGH + 1];
 	size_t told;
 };
@@ -437,13 +489,14 @@ static void judge(struct network *network, struct output *o, struct span where,
 	              verdict.reason);
 }
 
-static void judge_lists(const struct state *state, struct network *network,
+static void judge_lists(const struct place *place, struct network *network,
                         struct output *o)
 {
-	struct value_iter it = items_of(state->asks[LISTS]), rules;
+	struct value_iter it = items_of(place->asks[LISTS]), rules;
 	struct span list, rule;
 
 	while (value_array_next(&it, &list)) {
+		network->lists++;
 		rules = path_items(list, "ingressSecurityRules");
 		while (value_array_next(&rules, &rule))
 			judge(network, o,
@@ -452,15 +505,21 @@ static void judge_lists(const struct state *state, struct network *network,
 	}
 }
 
-static void judge_groups(const struct state *state, struct network *network,
-                         struct output *o)
+/* The rules were asked for in the same order as the groups. */
+static void judge_groups(const struct state *state, const struct place *place,
+                         struct network *network, struct output *o)
 {
-	struct value_iter it = items_of(state->asks[NSGS]), rules;
+	struct value_iter it = items_of(place->asks[NSGS]), rules;
 	struct span group, rule;
 
-	for (size_t i = 0; i < state->n_rules && value_array_next(&it, &group);
-	     i++) {
-		rules = items_of(state->rules[i]);
+	for (; value_array_next(&it, &group); network->groups++) {
+		const struct tool_ask *ask;
+
+		if (network->groups >= state->n_rules)
+			continue;
+		ask = state->rules[network->groups];
+		network->unread_groups += !tool_ask_ok(ask);
+		rules = items_of(ask);
 		while (value_array_next(&rules, &rule))
 			if (path_is(rule, "direction", "INGRESS"))
 				judge(network, o,
@@ -470,23 +529,30 @@ static void judge_groups(const struct state *state, struct network *network,
 	}
 }
 
-static size_t unread_groups(const struct state *state)
+static void count_subnets(const struct place *place, struct network *network)
 {
-	size_t n = state->unread_groups;
-
-	for (size_t i = 0; i < state->n_rules; i++)
-		n += !tool_ask_ok(state->rules[i]);
-	return n;
-}
-
-static void count_subnets(const struct state *state, struct network *network)
-{
-	struct value_iter it = items_of(state->asks[SUBNETS]);
+	struct value_iter it = items_of(place->asks[SUBNETS]);
 	struct span subnet;
 
+	network->vcns += count_of(place->asks[VCNS]);
 	for (; value_array_next(&it, &subnet); network->subnets++)
 		network->public_subnets +=
 			!path_flag(subnet, "prohibitPublicIpOnVnic");
+}
+
+/* The findings on the way. */
+static void judge_places(const struct state *state, struct network *network,
+                         struct output *o)
+{
+	output_array(o, "findings");
+	for (size_t i = 0; i < state->n_places; i++) {
+		const struct place *place = &state->places[i];
+
+		count_subnets(place, network);
+		judge_lists(place, network, o);
+		judge_groups(state, place, network, o);
+	}
+	output_end(o);
 }
 
 static void score_network(struct report *report, const struct network *network)
@@ -499,6 +565,40 @@ static void score_network(struct report *report, const struct network *network)
 		lose(report, &report->network, MOSTLY_PUBLIC);
 }
 
+static void write_network_counts(struct output *o, const struct state *state,
+                                 const struct network *n)
+{
+	const struct {
+		const char *key;
+		size_t value;
+	} rows[] = {
+		{ "compartments_checked", state->n_places },
+		{ "compartments_unread", state->unread_places },
+		{ "total_vcns", n->vcns },
+		{ "total_subnets", n->subnets },
+		{ "public_subnets", n->public_subnets },
+		{ "security_lists", n->lists },
+		{ "network_security_groups", n->groups },
+		{ "unread_groups", n->unread_groups + state->unread_groups },
+		{ "rules_checked", n->rules },
+		{ "open_rules", n->open },
+		{ "high_risk_rules", n->by_risk[RULES_HIGH] },
+		{ "medium_risk_rules", n->by_risk[RULES_MEDIUM] },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		output_integer(o, rows[i].key, (int64_t)rows[i].value);
+}
+
+static const struct tool_ask *network_error(const struct state *state)
+{
+	const struct tool_ask *failed = first_error(&state->compartments, 1);
+
+	for (size_t i = 0; !failed && i < state->n_places; i++)
+		failed = first_error(state->places[i].asks, NETWORK);
+	return failed;
+}
+
 static void write_network(struct tool_run *run, const struct state *state,
                           struct report *report)
 {
@@ -507,29 +607,15 @@ static void write_network(struct tool_run *run, const struct state *state,
 
 	if (!tool_flag(run, "include_network_security") ||
 	    write_error(o, "network_summary", &report->network,
-	                first_error(state, VCNS, NSGS)))
+	                network_error(state)))
 		return;
-	count_subnets(state, &network);
 	output_object(o, "network_summary");
-	output_integer(o, "total_vcns", (int64_t)count_of(state->asks[VCNS]));
-	output_integer(o, "total_subnets", (int64_t)network.subnets);
-	output_integer(o, "public_subnets", (int64_t)network.public_subnets);
-	output_integer(o, "security_lists",
-	               (int64_t)count_of(state->asks[LISTS]));
-	output_integer(o, "network_security_groups",
-	               (int64_t)count_of(state->asks[NSGS]));
-	output_integer(o, "unread_groups", (int64_t)unread_groups(state));
-	output_array(o, "findings");
-	judge_lists(state, &network, o);
-	judge_groups(state, &network, o);
+	judge_places(state, &network, o);
+	write_network_counts(o, state, &network);
 	output_end(o);
-	output_integer(o, "rules_checked", (int64_t)network.rules);
-	output_integer(o, "open_rules", (int64_t)network.open);
-	output_integer(o, "high_risk_rules",
-	               (int64_t)network.by_risk[RULES_HIGH]);
-	output_integer(o, "medium_risk_rules",
-	               (int64_t)network.by_risk[RULES_MEDIUM]);
-	output_end(o);
+	/* Where there is nothing, nothing is safe or unsafe. */
+	if (network.subnets == 0 && network.rules == 0)
+		return;
 	report->network.score = 100;
 	score_network(report, &network);
 }
@@ -597,11 +683,15 @@ static const struct tool_ask *all_failed(const struct state *state)
 {
 	const struct tool_ask *failed = NULL;
 
-	for (size_t i = 0; i < ASKS; i++) {
-		if (state->asks[i] && tool_ask_ok(state->asks[i]))
+	for (size_t i = 0; i < ASKS + state->n_places; i++) {
+		const struct tool_ask *ask =
+			i < ASKS ? state->asks[i]
+				 : state->places[i - ASKS].asks[VCNS];
+
+		if (ask && tool_ask_ok(ask))
 			return NULL;
-		if (state->asks[i])
-			failed = state->asks[i];
+		if (ask)
+			failed = ask;
 	}
 	return failed;
 }
@@ -610,23 +700,32 @@ static enum tool_next audit(struct tool_run *run)
 {
 	struct state *state = tool_state(run);
 
-	if (tool_phase(run) == 0) {
-		tool_progress(run, 0.1, "Reading users, policies, networks");
+	switch (tool_phase(run)) {
+	case 0:
+		tool_progress(run, 0.1, "Reading users and policies");
 		ask_first(run, state);
 		return TOOL_WAIT;
-	}
-	if (tool_phase(run) == 1) {
-		if (all_failed(state)) {
-			tool_fail_ask(run, all_failed(state));
-			return TOOL_DONE;
-		}
-		tool_progress(run, 0.5, "Reading API keys and rules");
-		ask_second(run, state);
-		if (state->n_keys || state->n_rules)
+	case 1:
+		tool_progress(run, 0.4, "Reading API keys and networks");
+		ask_keys(run, state);
+		ask_places(run, state);
+		if (state->n_keys || state->n_places)
 			return TOOL_WAIT;
+		break;
+	case 2:
+		tool_progress(run, 0.7, "Reading rules");
+		for (size_t i = 0; i < state->n_places; i++)
+			ask_rules(run, state, &state->places[i]);
+		if (state->n_rules)
+			return TOOL_WAIT;
+		break;
+	default:
+		break;
 	}
-	tool_progress(run, 0.9, "Judging");
-	write_report(run, state);
+	if (all_failed(state))
+		tool_fail_ask(run, all_failed(state));
+	else
+		write_report(run, state);
 	return TOOL_DONE;
 }
 

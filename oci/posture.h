@@ -1,6 +1,9 @@
 /*
  * posture - how safe a compartment is set up: step function security_audit.
  *
+ * Identities and policies are those of the tenancy; networks those of the
+ * compartment, or of every compartment when it is the tenancy.
+ *
  * Everything in the report is counted in answers of the services; what could
  * not be read is said and has no score. How points are lost stands in one
  * table, and in the description of the tool.
@@ -12,12 +15,15 @@
 #include "lib/span.h"
 #include "oci/tool.h"
 
-#define POSTURE_USERS_MAX  100 /* users whose API keys are read */
-#define POSTURE_GROUPS_MAX 100 /* NSGs whose rules are read */
-#define POSTURE_KEY_DAYS   90  /* an API key is old after this */
-#define POSTURE_SCORE_LOW  70  /* below: a recommendation */
-#define POSTURE_FINDINGS   50  /* of an area that are told */
-#define POSTURE_SHARE_LOSS 25  /* points for nobody with MFA */
+/* Together these stay below TOOL_ASKS_MAX. */
+#define POSTURE_USERS_MAX  80 /* users whose API keys are read */
+#define POSTURE_GROUPS_MAX 80 /* NSGs whose rules are read */
+#define POSTURE_PLACES_MAX 20 /* compartments whose networks are read */
+
+#define POSTURE_KEY_DAYS   90 /* an API key is old after this */
+#define POSTURE_SCORE_LOW  70 /* below: a recommendation */
+#define POSTURE_FINDINGS   50 /* of an area that are told */
+#define POSTURE_SHARE_LOSS 25 /* points for nobody with MFA */
 
 /*
  * Does a policy statement let somebody other than the Administrators manage

@@ -66,8 +66,9 @@ static void script_iam(void)
 	                    "\"timeCreated\":\"2020-01-01T00:00:00Z\"}]");
 }
 
-static void script_network(void)
+static void script_network(const char *compartments)
 {
+	fixture_tool_answer("identity/Identity/ListCompartments", compartments);
 	fixture_tool_answer("core/VirtualNetwork/ListVcns", "[{}]");
 	fixture_tool_answer("core/VirtualNetwork/ListSubnets",
 	                    "[{\"prohibitPublicIpOnVnic\":true},{}]");
@@ -90,7 +91,7 @@ static void script_network(void)
 Test(posture, everything_is_counted)
 {
 	script_iam();
-	script_network();
+	script_network("[]");
 	fixture_tool_answer("cloud_guard/CloudGuard/ListProblems",
 	                    "{\"items\":[{\"riskLevel\":\"HIGH\"},"
 	                    "{\"riskLevel\":\"HIGH\"}]}");
@@ -114,7 +115,7 @@ Test(posture, everything_is_counted)
 
 Test(posture, an_area_that_cannot_be_read_has_no_score)
 {
-	script_network();
+	script_network("[]");
 	cr_assert_not(call("{\"include_iam\":false}")->is_error);
 	fixture_tool_is("iam_summary", NULL);
 	fixture_tool_is("security_score.iam", "null");
@@ -122,6 +123,32 @@ Test(posture, an_area_that_cannot_be_read_has_no_score)
 	fixture_tool_is("security_score.overall", "70");
 	cr_assert(strstr(call("{\"include_iam\":false}")->structured.at,
 	                 "\"cloud_guard_summary\":{\"error\":"));
+}
+
+Test(posture, every_compartment_of_the_tenancy)
+{
+	script_network("[{\"id\":\"ocid1.compartment.oc1..a\"},"
+	               "{\"id\":\"ocid1.compartment.oc1..b\"}]");
+	cr_assert_not(call("{\"include_iam\":false}")->is_error);
+	fixture_tool_is("network_summary.compartments_checked", "3");
+	fixture_tool_is("network_summary.public_subnets", "3");
+	fixture_tool_is("network_summary.network_security_groups", "3");
+	fixture_tool_is("network_summary.rules_checked", "9");
+}
+
+Test(posture, an_empty_network_has_no_score)
+{
+	fixture_tool_answer("identity/Identity/ListCompartments", "[]");
+	fixture_tool_answer("core/VirtualNetwork/ListVcns", "[]");
+	fixture_tool_answer("core/VirtualNetwork/ListSubnets", "[]");
+	fixture_tool_answer("core/VirtualNetwork/ListSecurityLists", "[]");
+	fixture_tool_answer("core/VirtualNetwork/ListNetworkSecurityGroups",
+	                    "[]");
+	cr_assert_not(call("{\"include_iam\":false,"
+	                   "\"include_cloud_guard\":false}")
+	                      ->is_error);
+	fixture_tool_is("security_score.overall", "null");
+	fixture_tool_is("network_summary.total_subnets", "0");
 }
 
 Test(posture, nothing_can_be_read)
