@@ -40,7 +40,7 @@ static struct json_value find_request(struct json_value tool, struct span name,
 	struct json_value e = json_first(json_get(tool, "requests"));
 
 	for (*n = 0; json_exists(e); e = json_next(e), ++*n)
-		if (span_eq(json_text(json_get(e, "as")), name))
+		if (name.len && span_eq(json_text(json_get(e, "as")), name))
 			return e;
 	return e;
 }
@@ -59,7 +59,7 @@ static void complain_path(const struct scope *s, struct json_value at,
 static struct pack_type answer_of(struct json_value request)
 {
 	struct span id = json_text(json_get(request, "operation"));
-	const struct operation *op = operation_find(id);
+	const struct operation *op = id.len ? operation_find(id) : NULL;
 
 	return op ? pack_type_answer(op, flag(request, "list"))
 	          : (struct pack_type){ 0 };
