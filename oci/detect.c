@@ -132,8 +132,21 @@ static bool try_platform(struct attempt *a)
 	return true;
 }
 
+/* What has been found, and is valid, is not looked for again. */
+static bool try_old(struct attempt *a)
+{
+	const struct pass *old = a->old;
+
+	if (!old || (old->expires_s && old->expires_s <= attempt_now_s(a)))
+		return false;
+	attempt_become(a, old->method);
+	return true;
+}
+
 static void begin(struct attempt *a)
 {
+	if (try_old(a))
+		return;
 	if (!attempt_is_explicit(a) && (try_named(a) || try_platform(a)))
 		return;
 	if (!try_profile(a))

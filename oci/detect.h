@@ -8,7 +8,8 @@
  * session or API key, or what its authentication_type says; the instance
  * principal, if a metadata service answers at once. A profile that the
  * configuration names goes before all others. What is found and then fails is
- * an error: the next is not tried.
+ * an error: the next is not tried. A renewal goes the way of the pass that it
+ * renews, while that is valid.
  */
 #ifndef OCI_DETECT_H
 #define OCI_DETECT_H

@@ -247,6 +247,16 @@ static enum sign_error sign(struct signer *s, const struct pass *pass,
 	                    &s->lines);
 }
 
+/* Seldom enough that nobody can fill the log: after 1, 2, 4, 8, ... */
+static void warn_of_refusal(const struct signer *s, struct span host)
+{
+	uint64_t n = s->counts.refused;
+
+	if ((n & (n - 1)) == 0)
+		log_warning("a worker asked for a signature that is not given",
+		            LOG_SPAN("host", host), LOG_INT("times", n));
+}
+
 static void serve_with(struct holder *h, const struct worker *w,
                        const struct exchange *ask, const struct pass *pass)
 {
@@ -257,8 +267,7 @@ static void serve_with(struct holder *h, const struct worker *w,
 
 	if (why) {
 		s->counts.refused++;
-		log_warning("a worker asked for a signature that is not given",
-		            LOG_SPAN("host", ask->texts[ASK_HOST]));
+		warn_of_refusal(s, ask->texts[ASK_HOST]);
 		answer_error(s, w, ask->id, -EACCES, why);
 		return;
 	}

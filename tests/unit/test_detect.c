@@ -141,3 +141,19 @@ Test(detect, a_metadata_service_that_answers)
 	cr_assert_eq(a.method, CREDENTIAL_INSTANCE_PRINCIPAL);
 	attempt_stop(&a);
 }
+
+Test(detect, a_renewal_goes_the_same_way)
+{
+	struct attempt a = { 0 };
+	struct pass *old = pass_new(CREDENTIAL_RESOURCE_PRINCIPAL);
+
+	fixture_cloud_environment();
+	fixture_attempt(&a, CREDENTIAL_AUTO, &any, old);
+	cr_assert_eq(a.method, CREDENTIAL_RESOURCE_PRINCIPAL);
+	attempt_stop(&a);
+	old->expires_s = 1; /* over: it is looked for anew */
+	fixture_attempt(&a, CREDENTIAL_AUTO, &any, old);
+	cr_assert_eq(a.method, CREDENTIAL_AUTO);
+	attempt_stop(&a);
+	pass_free(old);
+}
