@@ -158,8 +158,8 @@ class Control:
 
     def token(self, body, query):
         """expire: what was issued until now is refused. lifetime_s,
-        session_lifetime_s: of tokens from now on. rotate: "resource" or
-        "leaf" or "session"; torn_ms: the key is new that long before its
+        session_lifetime_s: of tokens from now on. rotate: "resource",
+        "leaf", "session" or "service_account"; torn_ms: the key is new that long before its
         token is."""
         principals = self.tenancy.principals
         if body.get("expire"):
@@ -178,8 +178,14 @@ class Control:
         elif rotate == "session":
             self.tenancy.files.write("session-token",
                                      principals.session_token())
+        elif rotate == "service_account":
+            self.tenancy.files.write(
+                "service-account-token",
+                principals.service_account_token(body.get("lifetime_s",
+                                                          3600)))
         elif rotate:
-            raise ValueError("rotate: resource, leaf or session")
+            raise ValueError("rotate: resource, leaf, session or "
+                             "service_account")
         return {"lifetime_s": principals.lifetime_s,
                 "session_lifetime_s": principals.session_lifetime_s}
 

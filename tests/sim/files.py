@@ -21,6 +21,7 @@ PROFILES = (
     ("EXPIRED", {"key_file": "{dir}/session.pem",
                  "security_token_file": "{dir}/expired-token"}),
     ("FRANKFURT", {"region": "eu-frankfurt-1"}),
+    ("INSTANCE", {"authentication_type": "instance_principal"}),
     # What does not work, and why.
     ("WRONGPASS", {"key_file": "{dir}/user-encrypted.pem",
                    "pass_phrase": "open barley"}),

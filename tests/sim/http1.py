@@ -149,7 +149,10 @@ class Server:
             try:
                 sock, _ = self.listener.accept()
             except OSError:
-                return
+                if self.listener.fileno() < 0:
+                    return
+                time.sleep(0.05)  # out of descriptors for a moment
+                continue
             threading.Thread(target=self.serve, args=(sock,),
                              daemon=True).start()
 

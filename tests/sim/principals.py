@@ -205,6 +205,10 @@ class Principals:
                             content_type="text/plain")
         return Response(200, value)
 
+    def old_metadata(self, request, now):
+        return Response(404, {"code": "NotFound",
+                              "message": "Version 1 is off."})
+
     def metadata_value(self, path):
         pem = {"cert.pem": lambda: der.pem("CERTIFICATE", self.leaf),
                "key.pem": self.leaf_key.pem_pkcs1,
@@ -391,6 +395,7 @@ class ClientRequest:
 ROUTES = [(method, re.compile(pattern + "$"), function)
           for method, pattern, function in (
     ("GET", r"/opc/v2/(?P<path>.*)", Principals.metadata),
+    ("GET", r"/opc/v1/.*", Principals.old_metadata),
     ("POST", r"/v1/x509", Principals.federate),
     ("GET", r"/20180711/resourcePrincipalToken(?:V2|V212)?/(?P<ocid>[^/]+)",
      Principals.resource_principal_token),

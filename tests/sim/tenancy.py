@@ -5,6 +5,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import signal
 import ssl
 import sys
@@ -204,6 +205,8 @@ def read_options():
 
 def main():
     threading.stack_size(THREAD_STACK)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())

@@ -2,6 +2,7 @@
 
 import calendar
 import datetime
+import functools
 
 from catalog import invalid, missing, not_found, read_time, write_time
 from engine import operation
@@ -97,6 +98,11 @@ def fill(world):
                 "message": "Mind the money.", **stamp})
 
 
+@functools.lru_cache(20 * DAYS)
+def noise_of(world, number, day):
+    return world.random("cost", number, day.isoformat()).uniform(0.95, 1.05)
+
+
 def day_cost(world, number, day):
     """What line number cost on a day (a date)."""
     service, _, _, where, _, _, base = LINES[number]
@@ -105,7 +111,7 @@ def day_cost(world, number, day):
         return None
     weekend = 0.8 if day.weekday() >= 5 else 1.0
     growth = 1.0 - ago * 0.0008
-    noise = world.random("cost", number, day.isoformat()).uniform(0.95, 1.05)
+    noise = noise_of(world, number, day)
     if (service, where) == ANOMALY and ago == ANOMALY_DAYS_AGO:
         noise *= ANOMALY_FACTOR
     return base * weekend * growth * noise
