@@ -481,8 +481,8 @@ static void load_pack(struct config_reader *r, const char *path)
 {
 	static const struct json_place top;
 	const struct pack_rules rules = { has_function, on_defect, r };
-	struct span text = { 0 };
-	int err = config_reader_file(r, path, &text);
+	struct buf text = { .max = JSON_MAX_BYTES };
+	int err = file_read(path, &text);
 
 	if (err < 0) {
 		const char *file = r->file;
@@ -491,10 +491,11 @@ static void load_pack(struct config_reader *r, const char *path)
 		config_reader_note(r, LOG_WARNING, top, "cannot be read: %s",
 		                   log_errno(err));
 		r->file = file;
-		return;
-	}
-	if (pack_load(r->config->packs, text, path, &rules) < 0)
+	} else if (pack_load(r->config->packs, buf_span(&text), path, &rules) <
+	           0) {
 		config_memory_spend(r->config->memory);
+	}
+	buf_free(&text);
 }
 
 static void read_packs(struct config_reader *r)
