@@ -204,6 +204,11 @@ class Call:
         service = self.op.service
         kind = "work_requests" if service in (
             "core", "database", "identity") else service
+        done = "SUCCEEDED"
+        if kind != "work_requests":
+            name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+        if service == "object_storage":
+            done = "COMPLETED"
         ocid = world.fresh_ocid("coreservicesworkrequest" if service == "core"
                                 else service.replace("_", "") + "workrequest",
                                 self.region)
@@ -218,7 +223,7 @@ class Call:
                 r["id"].split(".")[1], "actionType": action,
                 "identifier": r["id"],
                 "entityUri": self.request.path} for r in resources]})
-        world.later(request, {"status": "SUCCEEDED", "percentComplete": 100.0,
+        world.later(request, {"status": done, "percentComplete": 100.0,
                               "timeFinished": now},
                     status="IN_PROGRESS", percentComplete=10.0)
         self.headers["opc-work-request-id"] = ocid

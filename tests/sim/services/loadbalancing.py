@@ -218,9 +218,11 @@ def get_work_request(call):
 
 
 def shown(request):
-    out = {k: v for k, v in request.items() if k[0] != "_"}
-    out["lifecycleState"] = out["status"]
-    return out
+    """Work requests of this service have fields of their own."""
+    out = {k: request.get(k) for k in (
+        "id", "loadBalancerId", "type", "compartmentId", "message",
+        "timeAccepted", "timeFinished", "errorDetails")}
+    return dict(out, lifecycleState=request["status"])
 
 
 @operation("load_balancer.ListWorkRequests")

@@ -174,7 +174,7 @@ def search_logs(call):
     call.query["limit"] = limit
     page = call.page(rows)
     fields = [{"fieldName": "datetime", "fieldType": "NUMBER"},
-              {"fieldName": "logContent", "fieldType": "MAP"}]
+              {"fieldName": "logContent.type", "fieldType": "STRING"}]
     return {"results": [{"data": row} for row in page],
             "fields": fields if body.get("isReturnFieldInfo", True) else [],
             "summary": {"resultCount": len(page), "fieldCount": len(fields)}}

@@ -14,6 +14,7 @@ RULES = (("instance-stopped", "prod", "com.oraclecloud.computeapi."
          ("bucket-changed", "prod", "com.oraclecloud.objectstorage."
           "updatebucket", True),
          ("dev-noise", "dev", "com.oraclecloud.computeapi.*", False))
+ENDPOINT = "https://cell1.notification.us-ashburn-1.oraclecloud.com"
 STREAMS = (("orders", "prod", 4), ("clicks", "prod", 8), ("dev", "dev", 1))
 
 
@@ -24,8 +25,7 @@ def fill(world):
             "_id": ocid, "topicId": ocid, "name": name,
             "compartmentId": world.names[where], "description": name,
             "shortTopicId": name[:6], "lifecycleState": "ACTIVE",
-            "apiEndpoint": "https://cell1.notification.us-ashburn-1."
-            "oraclecloud.com", "timeCreated": world.time(days=210),
+            "apiEndpoint": ENDPOINT, "timeCreated": world.time(days=210),
             "freeformTags": {}, "definedTags": {}})
         for address in addresses:
             world.add("ons/Subscription", HOME, {
@@ -63,8 +63,11 @@ def create_topic(call):
                 topic["lifecycleState"] == "ACTIVE":
             raise ServiceError(409, "Conflict", "There is such a topic.")
     ocid = call.world.fresh_ocid("onstopic", call.region)
-    return call.answer(call.create("ons/NotificationTopic", "onstopic", {
-        "_id": ocid, "topicId": ocid, "lifecycleState": "ACTIVE"}))
+    made = call.create("ons/NotificationTopic", "onstopic", {
+        "_id": ocid, "topicId": ocid, "lifecycleState": "ACTIVE",
+        "apiEndpoint": ENDPOINT})
+    del made["id"]  # it is called topicId
+    return call.answer(made)
 
 
 @operation("ons.DeleteTopic")

@@ -349,8 +349,14 @@ def delete_vcn(call):
 @operation("core.CreateSubnet")
 def create_subnet(call):
     vcn = call.find("core/Vcn", call.body["vcnId"])
+    try:
+        block = ipaddress.ip_network(call.body.get("cidrBlock") or "")
+    except ValueError:
+        raise invalid("cidrBlock is not a block")
     return call.answer(call.create("core/Subnet", "subnet", {
-        "lifecycleState": "PROVISIONING", "availabilityDomain":
+        "lifecycleState": "PROVISIONING",
+        "virtualRouterIp": str(block[1]),
+        "virtualRouterMac": "00:00:17:00:00:99", "availabilityDomain":
         call.body.get("availabilityDomain"),
         "prohibitPublicIpOnVnic": call.body.get("prohibitPublicIpOnVnic",
                                                 False),
