@@ -516,8 +516,8 @@ static void write_summary(struct tool_run *run, struct case_file *c,
 	struct span instance = tool_ask_answer(c->instance);
 
 	output_format(o, "summary",
-	              "%.*s is %s: state %.*s, CPU %s, memory %s, %zu alarms "
-	              "firing.",
+	              "%.*s is %s: state %.*s, CPU %s, memory %s, firing "
+	              "alarms: %zu.",
 	              SPAN_ARG(span_first(
 			      path_text(run, instance, "displayName"), 255)),
 	              health_name(c),

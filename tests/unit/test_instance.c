@@ -239,7 +239,7 @@ static const char instances[] =
 	"[{\"id\":\"a\",\"displayName\":\"web-1\",\"lifecycleState\":"
 	"\"RUNNING\",\"shape\":\"E4\",\"faultDomain\":\"FD-1\"},"
 	"{\"id\":\"b\",\"displayName\":\"db-1\",\"lifecycleState\":\"STOPPED\"}"
-        ","
+	","
 	"{\"id\":\"c\",\"displayName\":\"WEB-2\",\"lifecycleState\":"
 	"\"RUNNING\"}]";
 

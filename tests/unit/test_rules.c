@@ -213,7 +213,7 @@ Test(rules, a_network_with_lists_and_groups)
 		"[{\"direction\":\"INGRESS\",\"source\":\"::/0\"," UDP(
 			161, 161) "},{\"direction\":\"EGRESS\","
 				  "\"destination\":\"10.0.0.0/"
-	                          "8\",\"protocol\":\"6\"}]");
+				  "8\",\"protocol\":\"6\"}]");
 	fixture_tool_answer_for(VN "ListNetworkSecurityGroupSecurityRules",
 	                        "/g2/", "[]");
 	fixture_tool_stock("oci_network_analyze_security",

@@ -108,7 +108,7 @@ static const char alarms[] =
 	"\"oci_computeagent\",\"query\":\"CpuUtilization[1m].mean() > 1\"},"
 	"{\"id\":\"other\",\"displayName\":\"Other\",\"namespace\":"
 	"\"oci_computeagent\",\"query\":\"C[1m]{resourceId = "
-        "\\\"ocid1.instance."
+	"\\\"ocid1.instance."
 	"oc1.iad.j\\\"}.mean() > 1\"},"
 	"{\"id\":\"db\",\"displayName\":\"DB\",\"namespace\":\"oci_database\","
 	"\"query\":\"C[1m].mean() > 1\"}]";
