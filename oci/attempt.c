@@ -132,6 +132,15 @@ int64_t attempt_now_s(const struct attempt *a)
 	return now_s + a->errand.skew_s;
 }
 
+void attempt_learn(struct attempt *a, const struct claims *claims)
+{
+	int64_t seems_s = attempt_now_s(a);
+
+	if (claims->issued_s && claims->expires_s <= seems_s &&
+	    claims->issued_s < claims->expires_s)
+		a->errand.skew_s += claims->issued_s - seems_s;
+}
+
 /* --- files and keys --------------------------------------------------------
  */
 

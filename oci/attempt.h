@@ -96,6 +96,10 @@ void attempt_become(struct attempt *a, enum credential_method method);
 /* The time as servers have it, seconds since 1970, UTC. */
 int64_t attempt_now_s(const struct attempt *a);
 
+/* A token that was given out just now is valid. If it seems to be over, our
+ * clock is wrong, and goes by the token's from then on. */
+void attempt_learn(struct attempt *a, const struct claims *claims);
+
 /* Append a file of at most ATTEMPT_FILE_MAX bytes to into, white space at its
  * ends off. Warns when it is secret and others may read it. False: the attempt
  * has failed; what is what the file is for ("the private key"). */

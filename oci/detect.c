@@ -25,12 +25,14 @@ static void on_probe(struct errand *e)
 	enum profile_result result = attempt_profile(a, &profile, &there, why);
 	profile_fini(&profile);
 	(void)result;
+	if (*why && why[strlen(why) - 1] == '.')
+		why[strlen(why) - 1] = '\0';
 	attempt_fail(
 		a, -ENOENT,
 		"No credential for Oracle Cloud was found. Tried: the "
 		"variables OCI_CLI_AUTH and OCI_AUTH_METHOD (not set); a "
 		"resource principal (OCI_RESOURCE_PRINCIPAL_VERSION is not "
-		"set); a configuration file (%s); the metadata service of an "
+		"set); a profile (%s); the metadata service of an "
 		"instance (%s). Three ways to have one: write an API key's "
 		"profile to ~/.oci/config (oci setup config); run on an "
 		"instance, in a pod or in a function that has a principal, "

@@ -224,6 +224,7 @@ static void on_token(struct errand *e)
 		             "than ours.");
 		return;
 	}
+	attempt_learn(a, &claims);
 	finish(a, &claims);
 }
 

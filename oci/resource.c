@@ -15,6 +15,9 @@ struct version;
 
 struct resource {
 	const struct version *version;
+	struct attempt *attempt; /* whose state this is */
+	struct timer again;      /* to read token and key once more */
+	unsigned reads;
 	struct attempt child; /* the principal that asks, if we need one */
 	struct pass *asker;   /* signs our questions */
 	struct key *session;  /* of the token to come */
@@ -159,32 +162,48 @@ static bool use_pair(struct attempt *a, struct pass *pass,
 	return attempt_place(a, pass, get(a, "REGION"));
 }
 
-static void begin_in_place(struct attempt *a, struct resource *r)
+static void read_again(struct timer *t);
+
+static void fail_changing(struct attempt *a)
 {
-	enum read_result result = READ_CHANGING;
+	attempt_fail(a, -EINVAL,
+	             "The resource principal's key is not the one its token "
+	             "names (" HEAD "PRIVATE_PEM%s, RPST%s).",
+	             tail(a), tail(a));
+}
 
-	(void)r;
-	for (int i = 0; i < RESOURCE_READS_MAX && result == READ_CHANGING;
-	     i++) {
-		struct pass *pass = pass_new(CREDENTIAL_RESOURCE_PRINCIPAL);
-		struct claims claims;
+static void read_in_place(struct attempt *a, struct resource *r)
+{
+	struct pass *pass = pass_new(CREDENTIAL_RESOURCE_PRINCIPAL);
+	enum read_result result;
+	struct claims claims;
 
-		if (!pass) {
-			attempt_fail_memory(a);
-			return;
-		}
-		result = read_pair(a, pass, &claims);
-		if (result == READ_GOOD && use_pair(a, pass, &claims)) {
-			attempt_succeed(a, pass);
-			return;
-		}
-		pass_free(pass);
+	if (!pass) {
+		attempt_fail_memory(a);
+		return;
 	}
-	if (result == READ_CHANGING)
-		attempt_fail(a, -EINVAL,
-		             "The resource principal's key is not the one its "
-		             "token names (" HEAD "PRIVATE_PEM%s, RPST%s).",
-		             tail(a), tail(a));
+	result = read_pair(a, pass, &claims);
+	if (result == READ_GOOD && use_pair(a, pass, &claims)) {
+		attempt_succeed(a, pass);
+		return;
+	}
+	pass_free(pass);
+	if (result != READ_CHANGING)
+		return;
+	if (++r->reads == RESOURCE_READS_MAX || get(a, "RPST").at[0] != '/')
+		fail_changing(a);
+	else
+		loop_timer(a->host.loop, &r->again,
+		           a->host.pause_ms ? a->host.pause_ms
+		                            : RESOURCE_PAUSE_MS,
+		           read_again);
+}
+
+static void read_again(struct timer *t)
+{
+	struct resource *r = CONTAINER_OF(t, struct resource, again);
+
+	read_in_place(r->attempt, r);
 }
 
 /* --- the session's token ---------------------------------------------------
@@ -250,6 +269,7 @@ static void on_session(struct errand *e)
 		             "resource principal has no token for our key.");
 		return;
 	}
+	attempt_learn(a, &claims);
 	pass = make_pass(a, &claims);
 	if (!pass)
 		return;
@@ -450,6 +470,7 @@ static void on_instance(struct attempt *child)
 	}
 	r->asker = child->pass;
 	child->pass = NULL;
+	a->errand.skew_s = child->errand.skew_s;
 	attempt_stop(child);
 	if (!id.len)
 		id = span_str(r->asker->subject);
@@ -531,6 +552,7 @@ static void on_leaf(struct attempt *child)
 	}
 	r->asker = child->pass;
 	child->pass = NULL;
+	a->errand.skew_s = child->errand.skew_s;
 	attempt_stop(child);
 	if (url.len == 0 || url.len >= sizeof(r->url)) {
 		attempt_fail(a, -EINVAL,
@@ -562,7 +584,7 @@ static void begin_by_leaf(struct attempt *a, struct resource *r)
  */
 
 static const struct version versions[] = {
-	{ .word = "2.2", .begin = begin_in_place },
+	{ .word = "2.2", .begin = read_in_place },
 	{ .word = "1.1",
 	  .begin = begin_by_instance,
 	  .usual_path = "/20180711/resourcePrincipalToken/{id}" },
@@ -593,6 +615,7 @@ static void begin(struct attempt *a)
 		attempt_fail_memory(a);
 		return;
 	}
+	r->attempt = a;
 	for (size_t i = 0; i < ARRAY_LEN(versions); i++)
 		if (span_is(word, versions[i].word)) {
 			r->version = &versions[i];
@@ -617,6 +640,7 @@ static void end(struct attempt *a)
 	struct resource *r = a->state;
 
 	attempt_stop(&r->child);
+	loop_timer_stop(a->host.loop, &r->again);
 	pass_free(r->asker);
 	key_free(r->session);
 	pass_wipe(&r->rpt);

@@ -17,7 +17,8 @@
 #include "oci/attempt.h"
 
 #define RESOURCE_LEVELS_MAX 10
-#define RESOURCE_READS_MAX  3 /* of token and key, until they match */
+#define RESOURCE_READS_MAX  8   /* of token and key, until they match */
+#define RESOURCE_PAUSE_MS   250 /* from one read to the next */
 
 extern const struct attempt_method resource_principal;
 

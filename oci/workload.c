@@ -125,6 +125,7 @@ static void on_token(struct errand *e)
 		             "another key than ours.");
 		return;
 	}
+	attempt_learn(a, &claims);
 	finish(a, &claims);
 }
 

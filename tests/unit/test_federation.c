@@ -170,3 +170,22 @@ Test(federation, on_behalf_of_a_user)
 	cr_assert_eq(a.pass->method, CREDENTIAL_INSTANCE_OBO_USER);
 	attempt_stop(&a);
 }
+
+/* The clock is two hours ahead: by it, the token is over when it comes. */
+static int64_t ahead_s(void)
+{
+	return (int64_t)time(NULL) + 7200;
+}
+
+Test(federation, a_token_that_seems_over_tells_the_time)
+{
+	struct attempt a = { 0 };
+
+	have_leaf(0, 0);
+	have_token("");
+	fixture_cloud.errands.utc_s = ahead_s;
+	fixture_attempt(&a, CREDENTIAL_INSTANCE_PRINCIPAL, &any, NULL);
+	cr_assert(a.pass, "%s", a.sentence);
+	cr_assert_leq(llabs(attempt_now_s(&a) - (int64_t)time(NULL)), 10);
+	attempt_stop(&a);
+}
