@@ -84,7 +84,7 @@ static void finish(struct client_call *c, enum client_end end)
 {
 	c->end = end;
 	c->took_us = clock_mono_us() - c->started_us;
-	if (c->wanted && end == CLIENT_OK)
+	if (c->wanted && end == CLIENT_OK && !c->closed)
 		buf_putc(&c->answer, ']');
 	if (buf_err(&c->answer) < 0 && end == CLIENT_OK)
 		c->end = CLIENT_MEMORY;
@@ -342,6 +342,14 @@ static void judge_error(struct client_call *c)
 	finish(c, CLIENT_STATUS);
 }
 
+/* A first page that is the only one, and an array: it is the answer as it
+ * stands. It may hold more items than were wanted. */
+static bool is_whole(const struct client_call *c, struct span body, bool more)
+{
+	return !more && c->n_pages == 0 && c->n_items == 0 &&
+	       value_type(body) == VALUE_ARRAY;
+}
+
 static void judge_page(struct client_call *c)
 {
 	struct span body = buf_span(&c->body_in);
@@ -352,16 +360,17 @@ static void judge_page(struct client_call *c)
 		finish(c, CLIENT_GARBAGE);
 		return;
 	}
-	if (!c->wanted) {
+	more = c->wanted && next_page(c, body);
+	if (!c->wanted || is_whole(c, body, more)) {
 		struct buf empty = c->answer;
 
 		c->answer = c->body_in;
 		c->body_in = empty;
+		c->closed = true;
 		finish(c, CLIENT_OK);
 		return;
 	}
 	add_items(c, body);
-	more = next_page(c, body);
 	if (!more || c->n_items >= c->wanted || c->more ||
 	    ++c->n_pages >= CLIENT_PAGES_MAX) {
 		c->more = c->more || more;
@@ -612,6 +621,7 @@ void client_start(struct client *client, struct client_call *c)
 	c->started_us = clock_mono_us();
 	c->tries = c->n_tries = c->n_pages = 0;
 	c->n_items = 0;
+	c->closed = false;
 	c->more = c->was_401 = c->has_skew = c->by_start = false;
 	c->status = 0;
 	c->page[0] = c->code[0] = c->message[0] = c->request_id[0] = '\0';

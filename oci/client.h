@@ -71,7 +71,9 @@ struct client_call {
 	bool unsigned_body;
 	bool repeatable; /* reads, and what carries an opc-retry-token */
 	bool no_json;    /* the answer may be anything: it is kept as it is */
-	size_t wanted;   /* items to gather over pages; 0: one answer */
+	/* Items to gather over pages, at least, if there are so many; 0: one
+	   answer. */
+	size_t wanted;
 	uint64_t deadline_ms; /* of the loop's clock; 0: none */
 	size_t max_bytes;     /* of all pages */
 	void (*on_done)(struct client_call *call);
@@ -80,8 +82,7 @@ struct client_call {
 	enum client_end end;
 	int status;
 	struct buf answer; /* the body; with wanted: "[item,item...]" */
-	size_t n_items;
-	bool more; /* there were more items than wanted */
+	bool more;         /* there were more pages */
 	unsigned n_pages, n_tries;
 	char code[64];                  /* of the error, "" when unknown */
 	char message[CLIENT_TEXT_MAX];  /* of the error, or why there is none */
@@ -90,6 +91,7 @@ struct client_call {
 	uint64_t took_us;
 
 	/* --- private --- */
+	size_t n_items;
 	struct client *client;
 	struct client_call *next, **prev;
 	struct fetch *fetch;
@@ -101,7 +103,7 @@ struct client_call {
 	unsigned tries; /* of this page */
 	uint64_t retry_after_ms;
 	int64_t skew_s;
-	bool has_skew, was_401, by_start;
+	bool has_skew, was_401, by_start, closed;
 };
 
 struct client_config {
