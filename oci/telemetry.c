@@ -15,6 +15,9 @@ struct telemetry_window telemetry_window(const struct tool_run *run,
 	bool fine = length_s <= TELEMETRY_FINE_S;
 	int64_t now = tool_now_s(run);
 
+	/* whole minutes: the same question has the same text for a while, and
+	 * its answer can be kept */
+	now -= now % 60;
 	return (struct telemetry_window){
 		.start_s = now - length_s,
 		.end_s = now,

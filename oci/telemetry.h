@@ -29,7 +29,7 @@ struct telemetry_window {
 	unsigned interval_s;
 };
 
-/* The window that ends now. */
+/* The window that ends with the last whole minute. */
 struct telemetry_window telemetry_window(const struct tool_run *run,
                                          int64_t length_s);
 

@@ -363,6 +363,13 @@ def test_changes_that_are_not_allowed():
         assert "list_instances" in tools
         for name in ("oci_compute_start_instance", "stop_instance"):
             assert name not in tools
+        with cloud.gateway.client() as client:
+            response = client.modern("tools/call", {
+                "name": "stop_instance", "arguments": {
+                    "instance_id": instance(cloud, "web-1")["id"],
+                    "confirm": True}})
+            assert "Unknown tool" in response.error["message"]
+        assert actions(cloud) == []
 
 
 def test_changes_in_one_compartment_only():
