@@ -114,28 +114,32 @@ bool comptree_within(const struct comptree *tree, struct span id,
 	return false;
 }
 
+static char *append(char *at, struct span text)
+{
+	if (text.len)
+		memcpy(at, text.at, text.len);
+	return at + text.len;
+}
+
 struct span comptree_path(struct tool_run *run, const struct comptree *tree,
                           struct span id)
 {
-	const struct comptree_node *way[COMPTREE_DEPTH_MAX];
+	static const struct span between = { " / ", 3 };
+	const struct comptree_node *way[COMPTREE_DEPTH_MAX] = { NULL };
 	const struct comptree_node *node = find(tree, id);
 	size_t n = 0, len = 0;
 	char *text, *at;
 
 	for (; node && n < COMPTREE_DEPTH_MAX; n++) {
 		way[n] = node;
-		len += node->name.len + 3;
+		len += node->name.len + between.len;
 		node = find(tree, node->parent);
 	}
 	text = at = tool_alloc(run, len + 1);
 	while (n-- > 0) {
-		if (way[n]->name.len)
-			memcpy(at, way[n]->name.at, way[n]->name.len);
-		at += way[n]->name.len;
-		if (n > 0) {
-			memcpy(at, " / ", 3);
-			at += 3;
-		}
+		at = append(at, way[n]->name);
+		if (n > 0)
+			at = append(at, between);
 	}
 	return span_of(text, (size_t)(at - text));
 }

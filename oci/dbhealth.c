@@ -38,21 +38,30 @@ static const struct {
 enum { N_METRICS = 4 };
 
 static const struct {
-	unsigned part;
 	const char *key;
 	const char *area;
-	bool by_average; /* else by the latest value */
-	double warning, critical;
 	const char *advice;
+	double warning, critical;
+	unsigned part;
+	bool by_average; /* else by the latest value */
 } checks[N_METRICS] = {
-	{ CPU, "cpu", "performance", true, 70, 90,
-	  "Turn auto scaling on or add CPUs, and look for the statements that "
-	  "use most CPU." },
-	{ STORAGE, "storage", "storage", false, 80, 90,
-	  "Add storage or let it scale, and drop or archive what is not "
-	  "needed." },
-	{ SESSIONS, "sessions", "connection", false, 0, 0, NULL },
-	{ SESSIONS, "executions", "performance", false, 0, 0, NULL },
+	{ .key = "cpu",
+	  .area = "performance",
+	  .advice = "Turn auto scaling on or add CPUs, and look for the "
+	            "statements that use most CPU.",
+	  .warning = 70,
+	  .critical = 90,
+	  .part = CPU,
+	  .by_average = true },
+	{ .key = "storage",
+	  .area = "storage",
+	  .advice = "Add storage or let it scale, and drop or archive what is "
+	            "not needed.",
+	  .warning = 80,
+	  .critical = 90,
+	  .part = STORAGE },
+	{ .key = "sessions", .area = "connection", .part = SESSIONS },
+	{ .key = "executions", .area = "performance", .part = SESSIONS },
 };
 
 struct state {
