@@ -193,9 +193,9 @@ NORETURN static void run(struct child *c, int control)
 	int lost = is_keeper ? environment_open_secrets() : 0;
 	if (lost < 0)
 		log_error("secrets of the environment are lost", LOG_ERR(lost));
-	if (is_keeper)
-		environment_paths(allow_path, NULL);
-	else
+	if (is_keeper && c->home->each_path)
+		c->home->each_path(c->home, allow_path);
+	if (!is_keeper)
 		environment_forget();
 	close_others(control);
 	log_process(child_role(c), is_keeper ? -1 : (int)c->slot);

@@ -50,6 +50,10 @@ struct child_home {
 	struct loop *loop;
 	struct board *board;
 	struct privilege privilege;
+	/* In the keeper, before its sandbox: call allow for every path that it
+	   must be able to read. May be NULL. */
+	void (*each_path)(const struct child_home *home,
+	                  void (*allow)(void *owner, const char *path));
 	/* A new process has been forked: send what it needs to begin. */
 	void (*on_born)(struct child *c);
 	/* It says something; fd is the callee's, or -1. */

@@ -239,7 +239,9 @@ static void configure_signer(struct keeper *k)
 			};
 	}
 
-	int err = signer_configure(k->signer, list, n);
+	int err = signer_trust(k->signer, snapshot_text(s, s->head->oci_ca));
+	if (err == 0)
+		err = signer_configure(k->signer, list, n);
 	if (err < 0)
 		log_error("credentials cannot be kept", LOG_ERR(err));
 }
@@ -368,7 +370,7 @@ static int keep(struct keeper *k)
 	if (!k->all.fetcher || !k->all.lookups)
 		return -ENOMEM;
 	k->signer = signer_new(k->loop, k->all.fetcher);
-	if (!k->signer)
+	if (!k->signer || signer_resolve(k->signer, k->all.lookups) < 0)
 		return -ENOMEM;
 
 	int err = loop_add(k->loop, &k->control, EPOLLIN);

@@ -13,6 +13,8 @@
 #include "lib/notify.h"
 #include "master/reload.h"
 #include "oci/cache.h"
+#include "oci/environment.h"
+#include "oci/userkey.h"
 
 #define TICK_MS           1000
 #define FIRST_TICKS_MS    50   /* until all are ready */
@@ -112,6 +114,22 @@ static void on_born(struct child *c)
 	sink_send(&m->sinks, c);
 	reload_send_current(m, c);
 	crew_deal(&m->crew);
+}
+
+/* Where the keeper finds credentials: what the environment says, and what the
+ * configuration says now. */
+static void each_path(const struct child_home *home,
+                      void (*allow)(void *owner, const char *path))
+{
+	const struct master *m = CONTAINER_OF(home, struct master, crew.home);
+	const struct config *c = m->config;
+
+	environment_paths(allow, NULL);
+	userkey_paths(span_of(NULL, 0), allow, NULL);
+	for (size_t i = 0; i < c->n_backends; i++)
+		if (c->backends[i].oci_config_file)
+			userkey_paths(span_str(c->backends[i].oci_config_file),
+			              allow, NULL);
 }
 
 static void on_gone(struct child *c)
@@ -329,6 +347,7 @@ static void make_crew(struct master *m)
 
 	home->loop = m->loop;
 	home->board = m->board;
+	home->each_path = each_path;
 	home->on_born = on_born;
 	home->on_message = on_message;
 	home->on_gone = on_gone;

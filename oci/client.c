@@ -181,7 +181,7 @@ static void read_error(struct client_call *c)
 
 /* The array that holds a page's items: the body, or its member of a known
  * name. */
-static struct span items_of(struct span body)
+static struct span items_of(const struct client_call *c, struct span body)
 {
 	static const struct span names[] = { { "items", 5 },
 		                             { "objects", 7 },
@@ -189,6 +189,9 @@ static struct span items_of(struct span body)
 
 	if (value_type(body) == VALUE_ARRAY)
 		return body;
+	if (c->items.len &&
+	    value_type(value_get(body, c->items)) == VALUE_ARRAY)
+		return value_get(body, c->items);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		struct span items = value_get(body, names[i]);
 
@@ -200,7 +203,7 @@ static struct span items_of(struct span body)
 
 static void add_items(struct client_call *c, struct span body)
 {
-	struct span items = items_of(body), item;
+	struct span items = items_of(c, body), item;
 	struct value_iter it;
 
 	if (items.len == 0)
@@ -510,6 +513,8 @@ static void send_signed(struct client_call *c,
 			.fields = buf_span(&lines),
 			.body = c->body,
 			.repeatable = c->repeatable,
+			.addresses = answer->addresses,
+			.n_addresses = answer->n_addresses,
 			.ca_pem = c->account->ca_pem,
 			.connect_timeout_ms = c->account->connect_timeout_ms,
 			.answer_timeout_ms = answer_ms(c),
@@ -541,7 +546,8 @@ static void on_signed(void *owner, const struct signature_answer *answer)
 		say(c, "%.*s", SPAN_ARG(answer->sentence));
 		finish(c, answer->err == -ETIMEDOUT || answer->err == -EBUSY
 		                  ? CLIENT_TIMEOUT
-		                  : CLIENT_CREDENTIALS);
+		          : answer->err == -EIO ? CLIENT_NETWORK
+		                                : CLIENT_CREDENTIALS);
 		return;
 	}
 	c->generation = answer->generation;

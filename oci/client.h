@@ -74,6 +74,7 @@ struct client_call {
 	/* Items to gather over pages, at least, if there are so many; 0: one
 	   answer. */
 	size_t wanted;
+	struct span items; /* the member that holds them; empty: usual names */
 	uint64_t deadline_ms; /* of the loop's clock; 0: none */
 	size_t max_bytes;     /* of all pages */
 	void (*on_done)(struct client_call *call);

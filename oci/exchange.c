@@ -3,7 +3,7 @@
 #include <sys/socket.h>
 
 /* Changes with the form of struct head and the meaning of its fields. */
-#define EXCHANGE_FORM 0x4f434901U
+#define EXCHANGE_FORM 0x4f434902U
 
 struct head {
 	uint32_t form;
@@ -11,11 +11,10 @@ struct head {
 	uint64_t id;
 	uint64_t numbers[EXCHANGE_NUMBERS];
 	uint32_t lens[EXCHANGE_TEXTS];
-	uint32_t zero;
 };
 
 static_assert(sizeof(struct head) ==
-                      16 + 8 * EXCHANGE_NUMBERS + 4 * EXCHANGE_TEXTS + 4,
+                      16 + 8 * EXCHANGE_NUMBERS + 4 * EXCHANGE_TEXTS,
               "no padding may carry what was in memory before");
 
 int exchange_write(const struct exchange *message, struct buf *into)

@@ -16,7 +16,7 @@
 
 #define EXCHANGE_MAX     49152 /* bytes of a message */
 #define EXCHANGE_NUMBERS 8
-#define EXCHANGE_TEXTS   7
+#define EXCHANGE_TEXTS   8
 #define EXCHANGE_BATCH   64 /* messages read before others get their turn */
 
 enum exchange_kind { EXCHANGE_ASK = 1, EXCHANGE_ANSWER };
@@ -57,6 +57,7 @@ enum exchange_answer_text {
 	ANSWER_REGION,
 	ANSWER_DOMAIN,
 	ANSWER_METHOD,
+	ANSWER_ADDRESSES, /* struct sockaddr_storage[], of the host */
 };
 
 /* One message; an answer has the id of its question. */

@@ -427,6 +427,7 @@ static bool build(struct tool_ask *ask)
 	c->repeatable = operation_is_read_only(ask->op) ||
 	                method == OPERATION_PUT ||
 	                operation_has_retry_token(ask->op);
+	c->items = operation_items(ask->op);
 	c->no_json = operation_shape(ask->op) == OPERATION_STREAM;
 	c->max_bytes = TOOL_BYTES_MAX - MIN(run->bytes, TOOL_BYTES_MAX - 1);
 	c->deadline_ms = loop_now_ms(run->runner->config.loop) + RUNNER_ASK_MS;

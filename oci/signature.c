@@ -245,8 +245,10 @@ static struct signature *find(struct signature_channel *c, uint64_t id)
 
 static void take_answer(struct signature_channel *c, struct span packet)
 {
+	struct sockaddr_storage at[SIGNATURE_ADDRESSES_MAX];
 	struct exchange got;
 	struct signature *s = NULL;
+	struct span addresses;
 
 	if (exchange_read(packet, EXCHANGE_ANSWER, &got) &&
 	    got.numbers[ANSWER_ERR] <= INT32_MAX)
@@ -255,8 +257,16 @@ static void take_answer(struct signature_channel *c, struct span packet)
 		c->counts.foreign++;
 		return;
 	}
+	/* In the packet they may lie at any place. */
+	addresses = got.texts[ANSWER_ADDRESSES];
+	if (addresses.len % sizeof(at[0]) || addresses.len > sizeof(at))
+		addresses.len = 0;
+	if (addresses.len)
+		memcpy(at, addresses.at, addresses.len);
 	finish(s,
 	       &(struct signature_answer){
+		       .addresses = at,
+		       .n_addresses = addresses.len / sizeof(at[0]),
 		       .err = -(int)got.numbers[ANSWER_ERR],
 		       .sentence = got.texts[ANSWER_SENTENCE],
 		       .lines = got.texts[ANSWER_LINES],

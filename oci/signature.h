@@ -15,14 +15,17 @@
 #ifndef OCI_SIGNATURE_H
 #define OCI_SIGNATURE_H
 
+#include <sys/socket.h>
+
 #include "lib/base.h"
 #include "lib/loop.h"
 #include "lib/span.h"
 
-#define SIGNATURE_PENDING_MAX 1024  /* requests of one channel */
-#define SIGNATURE_REPEAT_MS   1000  /* an unanswered request is sent again */
-#define SIGNATURE_TIMEOUT_MS  15000 /* when the caller does not say */
-#define SIGNATURE_SHA256_LEN  44    /* base64 of a SHA-256 */
+#define SIGNATURE_PENDING_MAX   1024  /* requests of one channel */
+#define SIGNATURE_REPEAT_MS     1000  /* an unanswered request is sent again */
+#define SIGNATURE_TIMEOUT_MS    15000 /* when the caller does not say */
+#define SIGNATURE_ADDRESSES_MAX 8     /* of a host */
+#define SIGNATURE_SHA256_LEN    44    /* base64 of a SHA-256 */
 
 struct signature_channel; /* one worker's way to the keeper */
 struct signature;         /* one request, until it is answered */
@@ -66,6 +69,10 @@ struct signature_answer {
 	   HTTP client sends those; they must be the ones asked for. Empty for
 	   identity_only. */
 	struct span lines;
+	/* Where the host is, ports included; none for one that is written as
+	   an address. */
+	const struct sockaddr_storage *addresses;
+	size_t n_addresses;
 	uint64_t generation; /* of the key; for refused_generation */
 	struct signature_identity identity;
 };

@@ -9,6 +9,7 @@
 #include "lib/url.h"
 #include "oci/environment.h"
 #include "oci/exchange.h"
+#include "oci/hosts.h"
 #include "oci/principal.h"
 #include "oci/sign.h"
 
@@ -28,10 +29,11 @@ struct holder {
 	struct waiting *first, **last;
 };
 
-/* A question that waits for a pass. */
+/* A question that waits for a pass, or for the addresses of its host. */
 struct waiting {
 	struct waiting *next;
 	struct worker *worker;
+	struct holder *holder;
 	uint64_t id;
 	struct buf packet;
 };
@@ -42,6 +44,9 @@ struct signer {
 	size_t n_holders;
 	struct worker *workers[SIGNER_WORKERS_MAX];
 	size_t n_workers;
+	struct hosts *hosts;      /* NULL: no addresses are sent */
+	struct hosts_place place; /* of the answer in hand */
+	struct waiting *for_host, **for_host_last; /* wait for addresses */
 	struct waiting *free;
 	size_t n_waiting;
 	struct signer_counts counts;
@@ -96,6 +101,9 @@ static void answer_pass(struct signer *s, const struct worker *w, uint64_t id,
 	                           [ANSWER_SUBJECT] = span_str(pass->subject),
 	                           [ANSWER_REGION] = span_str(pass->region),
 	                           [ANSWER_DOMAIN] = span_str(pass->domain),
+	                           [ANSWER_ADDRESSES] = span_of(
+					   s->place.at,
+					   s->place.n * sizeof(s->place.at[0])),
 	                           [ANSWER_METHOD] = span_str(method) } });
 }
 
@@ -257,8 +265,37 @@ static void warn_of_refusal(const struct signer *s, struct span host)
 		            LOG_SPAN("host", host), LOG_INT("times", n));
 }
 
-static void serve_with(struct holder *h, const struct worker *w,
-                       const struct exchange *ask, const struct pass *pass)
+static void let_wait(struct signer *s, struct waiting ***last, struct holder *h,
+                     struct worker *w, uint64_t id, struct span packet);
+
+/* Where is it? False: it waits for that, or has been answered. */
+static bool find_host(struct holder *h, struct worker *w,
+                      const struct exchange *ask, struct span packet)
+{
+	struct signer *s = h->signer;
+	struct span host = ask->texts[ASK_HOST];
+	char text[SENTENCE_MAX];
+
+	switch (hosts_find(s->hosts, host, &s->place)) {
+	case HOSTS_KNOWN:
+		return true;
+	case HOSTS_COMING:
+		let_wait(s, &s->for_host_last, h, w, ask->id, packet);
+		return false;
+	case HOSTS_UNKNOWN:
+		break;
+	}
+	snprintf(text, sizeof(text),
+	         "The host %.*s has no address: check the region, and the name "
+	         "servers of this machine.",
+	         SPAN_ARG(span_first(host, 200)));
+	answer_error(s, w, ask->id, -EIO, text);
+	return false;
+}
+
+static void serve_with(struct holder *h, struct worker *w,
+                       const struct exchange *ask, const struct pass *pass,
+                       struct span packet)
 {
 	struct signer *s = h->signer;
 	bool identity_only = ask->numbers[ASK_FLAGS] & ASK_IDENTITY_ONLY;
@@ -272,6 +309,9 @@ static void serve_with(struct holder *h, const struct worker *w,
 		return;
 	}
 	buf_reset(&s->lines);
+	s->place.n = 0;
+	if (!identity_only && s->hosts && !find_host(h, w, ask, packet))
+		return;
 	if (!identity_only)
 		error = sign(s, pass, ask);
 	if (error == SIGN_OK) {
@@ -295,22 +335,22 @@ static void free_waiting(struct waiting *wait)
 	free(wait);
 }
 
-static bool is_waiting(const struct holder *h, const struct worker *w,
-                       uint64_t id)
+static bool is_in(const struct waiting *wait, const struct worker *w,
+                  uint64_t id)
 {
-	for (const struct waiting *wait = h->first; wait; wait = wait->next)
+	for (; wait; wait = wait->next)
 		if (wait->id == id && wait->worker == w)
 			return true;
 	return false;
 }
 
-static void let_wait(struct holder *h, struct worker *w, uint64_t id,
-                     struct span packet)
+/* At the end of a list; a question that was repeated waits already. */
+static void let_wait(struct signer *s, struct waiting ***last, struct holder *h,
+                     struct worker *w, uint64_t id, struct span packet)
 {
-	struct signer *s = h->signer;
 	struct waiting *wait = s->free;
 
-	if (is_waiting(h, w, id))
+	if (is_in(h->first, w, id) || is_in(s->for_host, w, id))
 		return;
 	if (s->n_waiting == SIGNER_WAITING_MAX) {
 		answer_error(s, w, id, -EBUSY,
@@ -330,10 +370,11 @@ static void let_wait(struct holder *h, struct worker *w, uint64_t id,
 	wait->packet.max = EXCHANGE_MAX;
 	buf_add_span(&wait->packet, packet);
 	wait->worker = w;
+	wait->holder = h;
 	wait->id = id;
 	wait->next = NULL;
-	*h->last = wait;
-	h->last = &wait->next;
+	**last = wait;
+	*last = &wait->next;
 	s->n_waiting++;
 }
 
@@ -363,30 +404,46 @@ static void serve_waiting(struct holder *h, struct waiting *wait)
 	    is_late(&ask))
 		return;
 	if (pass)
-		serve_with(h, wait->worker, &ask, pass);
+		serve_with(h, wait->worker, &ask, pass,
+		           buf_span(&wait->packet));
 	else
 		answer_failure(h, wait->worker, wait->id);
+}
+
+/* Serve all of a list; some may have to wait again, for something else. */
+static void serve_list(struct signer *s, struct waiting *wait)
+{
+	while (wait) {
+		struct waiting *next = wait->next;
+
+		serve_waiting(wait->holder, wait);
+		wait->next = s->free;
+		s->free = wait;
+		s->n_waiting--;
+		wait = next;
+	}
 }
 
 /* A renewal that failed leaves the old pass: who waited gets that. */
 static void on_news(void *owner, struct principal *principal)
 {
 	struct holder *h = owner;
-	struct signer *s = h->signer;
 	struct waiting *wait = h->first;
 
 	(void)principal;
 	h->first = NULL;
 	h->last = &h->first;
-	while (wait) {
-		struct waiting *next = wait->next;
+	serve_list(h->signer, wait);
+}
 
-		serve_waiting(h, wait);
-		wait->next = s->free;
-		s->free = wait;
-		s->n_waiting--;
-		wait = next;
-	}
+static void on_host(void *owner)
+{
+	struct signer *s = owner;
+	struct waiting *wait = s->for_host;
+
+	s->for_host = NULL;
+	s->for_host_last = &s->for_host;
+	serve_list(s, wait);
 }
 
 /* --- questions -------------------------------------------------------------
@@ -421,10 +478,10 @@ static void take_ask(struct signer *s, struct worker *w, struct span packet)
 	}
 	switch (principal_ask(h->principal, ask.numbers[ASK_REFUSED])) {
 	case PRINCIPAL_READY:
-		serve_with(h, w, &ask, principal_pass(h->principal));
+		serve_with(h, w, &ask, principal_pass(h->principal), packet);
 		break;
 	case PRINCIPAL_COMING:
-		let_wait(h, w, ask.id, packet);
+		let_wait(s, &h->last, h, w, ask.id, packet);
 		break;
 	case PRINCIPAL_FAILED:
 		answer_failure(h, w, ask.id);
@@ -463,7 +520,14 @@ struct signer *signer_new(struct loop *loop, struct fetcher *fetcher)
 	s->host.loop = loop;
 	s->host.fetcher = fetcher;
 	s->lines.max = s->packet.max = EXCHANGE_MAX;
+	s->for_host_last = &s->for_host;
 	return s;
+}
+
+int signer_resolve(struct signer *signer, struct lookups *lookups)
+{
+	signer->hosts = hosts_new(signer->host.loop, lookups, on_host, signer);
+	return signer->hosts ? 0 : -ENOMEM;
 }
 
 static void free_list(struct waiting *wait)
@@ -495,6 +559,8 @@ void signer_free(struct signer *signer)
 		loop_remove(signer->host.loop, &signer->workers[i]->socket);
 		free(signer->workers[i]);
 	}
+	hosts_free(signer->hosts);
+	free_list(signer->for_host);
 	free_list(signer->free);
 	pass_wipe(&signer->lines);
 	pass_wipe(&signer->packet);
@@ -521,8 +587,22 @@ static struct holder *new_holder(struct signer *s, const struct credential *c)
 /* Who still waits for a credential that is gone will ask again, and be told. */
 static void drop_holder(struct signer *s, struct holder *h)
 {
+	struct waiting **at = &s->for_host;
+
 	for (struct waiting *wait = h->first; wait; wait = wait->next)
 		s->n_waiting--;
+	while (*at) {
+		struct waiting *wait = *at;
+
+		if (wait->holder != h) {
+			at = &wait->next;
+			continue;
+		}
+		*at = wait->next;
+		free_waiting(wait);
+		s->n_waiting--;
+	}
+	s->for_host_last = at;
 	free_holder(h);
 }
 

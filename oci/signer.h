@@ -17,6 +17,7 @@
 
 #include "lib/base.h"
 #include "lib/fetch.h"
+#include "lib/lookup.h"
 #include "lib/loop.h"
 #include "lib/span.h"
 #include "oci/credential.h"
@@ -45,6 +46,13 @@ struct signer *signer_new(struct loop *loop, struct fetcher *fetcher);
 /* Wipe all keys and end. Descriptors of workers stay the caller's. NULL is
  * fine. */
 void signer_free(struct signer *signer);
+
+/*
+ * Look up the hosts of what is signed, and send their addresses with each
+ * signature; without this no addresses are sent. lookups is the caller's and
+ * must outlive the signer. Returns 0 or -ENOMEM.
+ */
+MUST_CHECK int signer_resolve(struct signer *signer, struct lookups *lookups);
 
 /*
  * The credentials there are, from now on. Those that were there before go on

@@ -405,16 +405,13 @@ void tool_fail_ask(struct tool_run *run, const struct tool_ask *ask)
 
 	if (run->failed)
 		return;
-	if (call->end == CLIENT_STATUS) {
+	if (call->end == CLIENT_STATUS)
 		tool_fail(run, category_of(call), NULL, "%.*s: %s%s%s",
 		          SPAN_ARG(name), call->code, call->code[0] ? ": " : "",
 		          call->message);
-	} else {
-		tool_fail(run, category_of(call),
-		          call->end == CLIENT_CREDENTIALS ? call->message
-		                                          : NULL,
-		          "%.*s: %s", SPAN_ARG(name), call->message);
-	}
+	else
+		tool_fail(run, category_of(call), NULL, "%.*s: %s",
+		          SPAN_ARG(name), call->message);
 	run->status = call->status;
 	run->code = tool_keep(run, span_str(call->code));
 	run->request_id = tool_keep(run, span_str(call->request_id));
