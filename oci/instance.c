@@ -23,8 +23,14 @@ static void write_instance(struct output *o, struct span instance)
 		{ "compartment_id", "compartmentId" },
 	};
 
+	struct path_want wants[ARRAY_LEN(members)];
+
+	/* Once over the instance, not once for each member. */
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
-		output_path(o, members[i][0], instance, members[i][1]);
+		wants[i] = path_want(span_str(members[i][1]));
+	path_find_all(instance, wants, ARRAY_LEN(wants));
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		output_raw(o, members[i][0], wants[i].found);
 }
 
 static void write_addresses(struct output *o, struct span vnic)
