@@ -546,9 +546,12 @@ static int watch_input(struct bridge *b)
 	b->in = (struct source){ .fd = b->options->in, .on_ready = on_input };
 
 	int err = loop_add(b->loop, &b->in, EPOLLIN);
-	b->is_file = err == -EPERM; /* epoll(7) knows no regular files */
-	b->is_asking = !b->is_file;
-	return b->is_file ? 0 : err;
+	b->is_asking = true;
+	if (err != -EPERM)
+		return err;
+	b->is_file = true; /* epoll(7) knows no regular files */
+	loop_timer(b->loop, &b->file, POLL_FILE_MS, on_file);
+	return 0;
 }
 
 static int watch_signals(struct bridge *b)
