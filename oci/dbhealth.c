@@ -119,7 +119,7 @@ static void ask_rest(struct tool_run *run, struct state *state)
 					 : SPAN("")),
 		.compartment = path_text(run, state->database, "compartmentId"),
 		.namespace = state->kind->namespace,
-		.end_s = tool_now_s(run),
+		.end_s = dbmetrics_now(run),
 	};
 
 	query.start_s = query.end_s - state->window_s;

@@ -56,6 +56,11 @@ const char *dbmetrics_interval(int64_t window_s)
 	return window_s <= 2 * WHEN_DAY_S ? "5m" : "1h";
 }
 
+int64_t dbmetrics_now(const struct tool_run *run)
+{
+	return tool_now_s(run) - tool_now_s(run) % WHEN_MINUTE_S;
+}
+
 /* --- asking --------------------------------------------------------------- */
 
 /* What counts events adds up; everything else is a level. */
@@ -317,7 +322,7 @@ static bool ask_metrics(struct tool_run *run, struct state *state)
 		state->databases ? tool_ask_answer(state->databases)
 				 : SPAN(""));
 	state->query.namespace = state->kind->namespace;
-	state->query.end_s = tool_now_s(run);
+	state->query.end_s = dbmetrics_now(run);
 	state->query.start_s =
 		state->query.end_s -
 		tool_integer(run, "hours_back", 24) * WHEN_HOUR_S;

@@ -49,6 +49,10 @@ struct dbmetrics_query {
 /* The interval that fits a window of so many seconds: "1m", "5m", "1h". */
 const char *dbmetrics_interval(int64_t window_s);
 
+/* The end of a window up to now: the last whole minute, so that answers can be
+ * kept and used again. */
+int64_t dbmetrics_now(const struct tool_run *run);
+
 /* Ask for the databases of a DB system, whose metrics are those of its
  * databases. Failure does not end the run. */
 struct tool_ask *dbmetrics_databases(struct tool_run *run, struct span system,

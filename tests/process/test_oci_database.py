@@ -3,6 +3,7 @@
 import pytest
 
 from cloud import Cloud, Failed
+from messages import client_meta
 
 GET = "database.GetAutonomousDatabase"
 
@@ -115,6 +116,22 @@ def test_start_and_wait(cloud):
                        database_id=real["id"])
     assert again["changed"] is False
     assert again["work_request_id"] is None
+
+
+def test_waiting_tells_its_progress(cloud):
+    meta = client_meta(progressToken="tok")
+    with cloud.gateway.client() as client:
+        response = client.modern("tools/call", {
+            "name": "oci_database_start_autonomous", "arguments": {
+                "database_id": autonomous(cloud, "playground")["id"],
+                "wait_for_state": True}}, meta=meta)
+        seen = [m["params"] for m in response.messages
+                if m.get("method") == "notifications/progress"]
+        result = response.result["structuredContent"]
+    assert result["database"]["lifecycle_state"] == "AVAILABLE"
+    assert seen and {p["progressToken"] for p in seen} == {"tok"}
+    steps = [p["progress"] for p in seen]
+    assert steps == sorted(set(steps)) and 0 < steps[-1] <= 1
 
 
 def test_stop_needs_consent(cloud):
