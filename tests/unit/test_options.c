@@ -145,8 +145,11 @@ Test(options, transport_is_for_the_server)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		char *argv[] = { "program", "--transport", (char *)rows[i].word,
-			         NULL };
+		char program[] = "program", flag[] = "--transport", word[32];
+		char *argv[] = { program, flag, word, NULL };
+
+		snprintf(word, sizeof word, "%s", rows[i].word);
+
 		bool ok = options_parse(&opt, rows[i].program, 3, argv, why);
 
 		cr_expect(ok == !rows[i].fault, "%s", rows[i].word);
