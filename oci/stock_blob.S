@@ -1,4 +1,4 @@
-/* The stock packs, etc/tools/*.json one behind the other, among the constants
+/* The stock packs, all of etc/tools one behind the other, among the constants
  * of the program. STOCK is the file, as the makefile says. */
 	.section .rodata
 	.global stock_bytes

@@ -22,7 +22,7 @@ enum control_type {
 	CONTROL_AUDIT_LOG,    /* fd: write audit lines here from now on */
 	CONTROL_SIGNING, /* fd: one end of the pair on which this worker asks
 	                    the keeper for signatures; number: the slot */
-	CONTROL_DRAIN, /* stop accepting, finish, exit; number: grace ms */
+	CONTROL_DRAIN,   /* stop accepting, finish, exit; number: grace ms */
 	/* worker to master */
 	CONTROL_READY,   /* the first snapshot is served. From the keeper:
 	                    every backend of the configuration that number

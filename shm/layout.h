@@ -220,9 +220,9 @@ struct header {
 	struct ref oci_compartment, oci_tenancy, oci_endpoint, oci_ca;
 	struct ref oci_compartments; /* struct ref[]: where changes are
 	                                allowed; none: everywhere */
-	uint32_t tls_1_3_only;        /* 1: nothing older is accepted */
-	uint32_t no_own_tools; /* 1: no gateway_* tools: oci-mcp-server */
-	uint8_t session_key[32];      /* for what clients carry, sealed */
+	uint32_t tls_1_3_only;       /* 1: nothing older is accepted */
+	uint32_t no_own_tools;       /* 1: no gateway_* tools: oci-mcp-server */
+	uint8_t session_key[32];     /* for what clients carry, sealed */
 	uint8_t cache_key[32]; /* for hashes of tokens; new with every master */
 	struct ref origins;    /* struct origin[], as many as backends */
 	struct ref views;      /* struct view[VIEWS] */

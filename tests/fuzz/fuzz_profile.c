@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		assert(!v.len || (p.lines[i] && v.at >= p.text.bytes &&
 		                  v.at + v.len <= p.text.bytes + p.text.len));
-		if (profile_path(v, SPAN("/home/u"), path))
+		if (profile_path(v, SPAN("/srv/u"), path))
 			assert(strlen(path) < PROFILE_PATH_MAX);
 	}
 	profile_files(text, on_file, &files);

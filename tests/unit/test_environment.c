@@ -168,7 +168,7 @@ Test(environment, paths_for_a_sandbox, .fini = environment_reset)
 {
 	struct buf all = { .max = 4096 };
 
-	setenv("HOME", "/home/u", 1);
+	setenv("HOME", "/srv/u", 1);
 	setenv("OCI_CLI_KEY_FILE", "/etc/keys/a.pem", 1);
 	setenv("OCI_CONFIG_FILE", "/config", 1);
 	setenv("OCI_RESOURCE_PRINCIPAL_RPST", "/opt/rp//token", 1);
@@ -179,7 +179,7 @@ Test(environment, paths_for_a_sandbox, .fini = environment_reset)
 	cr_assert(strstr(all.bytes, "/etc/keys\n"), "%s", all.bytes);
 	cr_assert(strstr(all.bytes, "/opt/rp\n"), "%s", all.bytes);
 	cr_assert(strstr(all.bytes, "/config\n"), "%s", all.bytes);
-	cr_assert(strstr(all.bytes, "/home/u/.oci\n"), "%s", all.bytes);
+	cr_assert(strstr(all.bytes, "/srv/u/.oci\n"), "%s", all.bytes);
 	cr_assert(strstr(all.bytes, "/var/run/secrets/kubernetes.io"));
 	cr_assert_not(strstr(all.bytes, "BEGIN"));
 	buf_free(&all);

@@ -174,7 +174,7 @@ Test(profile, paths)
 	} rows[] = {
 		{ "/a/b", "", "/a/b" },
 		{ "a", "", "a" },
-		{ "~/k", "/home/u", "/home/u/k" },
+		{ "~/k", "/srv/u", "/srv/u/k" },
 		{ "~", "/h", "/h" },
 		{ "~/k", "", NULL },
 		{ "~other/k", "/h", NULL },
