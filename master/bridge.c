@@ -132,8 +132,10 @@ static void drop(struct call *c, const char *why)
 
 static void drop_all(struct bridge *b, const char *why)
 {
-	while (b->calls)
-		drop(b->calls, why);
+	for (struct call *c = b->calls, *next; c; c = next) {
+		next = c->next;
+		drop(c, why);
+	}
 }
 
 /* One message of the server's. */
