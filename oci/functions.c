@@ -6,6 +6,7 @@
 #include "oci/autonomous.h"
 #include "oci/backups.h"
 #include "oci/cost.h"
+#include "oci/dbhealth.h"
 #include "oci/dbmetrics.h"
 #include "oci/discovery.h"
 #include "oci/generic.h"
@@ -14,6 +15,7 @@
 #include "oci/logquery.h"
 #include "oci/mapping.h"
 #include "oci/objects.h"
+#include "oci/posture.h"
 #include "oci/problems.h"
 #include "oci/rules.h"
 #include "oci/telemetry.h"
@@ -42,6 +44,7 @@ static const struct {
 	TABLE(autonomous),
 	TABLE(backups),
 	TABLE(cost),
+	TABLE(dbhealth),
 	TABLE(dbmetrics),
 	TABLE(discovery),
 	TABLE(generic),
@@ -49,6 +52,7 @@ static const struct {
 	TABLE(instance),
 	TABLE(logquery),
 	TABLE(objects),
+	TABLE(posture),
 	TABLE(problems),
 	TABLE(rules),
 	TABLE(telemetry),

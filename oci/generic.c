@@ -210,21 +210,49 @@ static struct span text_of(struct tool_run *run, struct span raw)
 	return value_type(raw) == VALUE_STRING ? path_means(run, raw) : raw;
 }
 
-static bool put_value(struct tool_run *run, struct tool_ask *ask,
-                      const struct operation_parameter *p, struct span raw)
+static bool is_one_value(struct span raw)
 {
-	const struct called *c = tool_state(run);
-	struct span text = text_of(run, raw);
-	char why[OPERATION_WHY_MAX], name[64];
-
-	if (text.len > VALUE_MAX ||
-	    !operation_check_parameter(c->op, p->name, text, why)) {
-		tool_fail(run, TOOL_VALIDATION, NULL, "%s",
-		          text.len > VALUE_MAX
-		                  ? "a parameter is longer than 4096 bytes"
-		                  : why);
+	switch (value_type(raw)) {
+	case VALUE_STRING:
+	case VALUE_NUMBER:
+	case VALUE_TRUE:
+	case VALUE_FALSE:
+		return true;
+	default:
 		return false;
 	}
+}
+
+/* The text of one value; false after tool_fail(). */
+static bool check_value(struct tool_run *run,
+                        const struct operation_parameter *p, struct span raw,
+                        struct span *text)
+{
+	const struct called *c = tool_state(run);
+	char why[OPERATION_WHY_MAX];
+
+	*text = text_of(run, raw);
+	if (!is_one_value(raw))
+		tool_fail(run, TOOL_VALIDATION, NULL,
+		          "parameters.%.*s must be one value, or a list of "
+		          "such",
+		          SPAN_ARG(p->name));
+	else if (text->len > VALUE_MAX)
+		tool_fail(run, TOOL_VALIDATION, NULL,
+		          "parameters.%.*s is longer than %d bytes",
+		          SPAN_ARG(p->name), VALUE_MAX);
+	else if (!operation_check_parameter(c->op, p->name, *text, why))
+		tool_fail(run, TOOL_VALIDATION, NULL, "%s", why);
+	else
+		return true;
+	return false;
+}
+
+static void put_text(struct tool_ask *ask, const struct operation_parameter *p,
+                     struct span text)
+{
+	char name[64];
+
 	snprintf(name, sizeof(name), "%.*s", SPAN_ARG(p->name));
 	switch (p->place) {
 	case OPERATION_IN_PATH:
@@ -237,6 +265,16 @@ static bool put_value(struct tool_run *run, struct tool_ask *ask,
 		tool_ask_header(ask, name, text);
 		break;
 	}
+}
+
+static bool put_value(struct tool_run *run, struct tool_ask *ask,
+                      const struct operation_parameter *p, struct span raw)
+{
+	struct span text;
+
+	if (!check_value(run, p, raw, &text))
+		return false;
+	put_text(ask, p, text);
 	return true;
 }
 
@@ -246,7 +284,7 @@ static bool put_values(struct tool_run *run, struct tool_ask *ask,
 {
 	struct buf joined = { .max = VALUE_MAX };
 	struct value_iter it;
-	struct span item;
+	struct span item, text;
 	bool good = true;
 
 	value_iter_init(&it, raw);
@@ -255,19 +293,23 @@ static bool put_values(struct tool_run *run, struct tool_ask *ask,
 			good = put_value(run, ask, p, item);
 		return good;
 	}
-	while (value_array_next(&it, &item)) {
+	while (good && value_array_next(&it, &item)) {
+		good = check_value(run, p, item, &text);
 		if (joined.len)
 			buf_putc(&joined, ',');
-		buf_add_span(&joined, text_of(run, item));
+		if (good)
+			buf_add_span(&joined, text);
 	}
-	if (joined.len) {
-		char name[64];
-
-		snprintf(name, sizeof(name), "%.*s", SPAN_ARG(p->name));
-		tool_ask_query(ask, name, tool_keep(run, buf_span(&joined)));
+	if (good && buf_err(&joined) < 0) {
+		tool_fail(run, TOOL_VALIDATION, NULL,
+		          "parameters.%.*s is longer than %d bytes",
+		          SPAN_ARG(p->name), VALUE_MAX);
+		good = false;
 	}
+	if (good && joined.len)
+		put_text(ask, p, buf_span(&joined));
 	buf_free(&joined);
-	return true;
+	return good;
 }
 
 static bool refuse_unknown(struct tool_run *run, struct span name)
@@ -396,15 +438,53 @@ static bool put_request_body(struct tool_run *run, struct tool_ask *ask)
 	return true;
 }
 
-/* Where it would change something, as far as the request says that. */
-static struct span changed_compartment(struct tool_run *run)
+/* Is there a resource in the path? Then the request does not say where that
+ * is: a compartment in its body is where it is to go. */
+static bool names_resource(const struct operation *op)
 {
-	struct span in_body =
-		path_text(run, tool_raw(run, "body"), "compartmentId");
+	struct span id = SPAN("Id");
+	struct operation_parameter p;
 
-	if (in_body.len)
-		return in_body;
-	return path_text(run, tool_raw(run, "parameters"), "compartmentId");
+	for (size_t i = 0; i < operation_parameters(op); i++) {
+		operation_parameter(op, i, &p);
+		if (p.place == OPERATION_IN_PATH && p.name.len > id.len &&
+		    span_eq(span_from(p.name, p.name.len - id.len), id))
+			return true;
+	}
+	return false;
+}
+
+/* The one compartment in an object; empty when there are none, or several and
+ * the service may take another than we do. */
+static struct span only_compartment(struct tool_run *run, struct span object)
+{
+	struct span found = span_of(NULL, 0), key, raw;
+	struct value_iter it;
+
+	if (value_type(object) != VALUE_OBJECT)
+		return found;
+	value_iter_init(&it, object);
+	while (value_object_next(&it, &key, &raw)) {
+		if (!value_string_eq(key, SPAN("compartmentId")))
+			continue;
+		if (found.len)
+			return span_of(NULL, 0);
+		found = path_means(run, raw);
+	}
+	return found;
+}
+
+/* Where it would change something, as far as the request says that. */
+static struct span changed_compartment(struct tool_run *run,
+                                       const struct operation *op)
+{
+	struct span body = tool_raw(run, "body");
+
+	if (names_resource(op))
+		return span_of(NULL, 0);
+	if (path_has(body, "compartmentId"))
+		return only_compartment(run, body);
+	return only_compartment(run, tool_raw(run, "parameters"));
 }
 
 static bool may_call(struct tool_run *run, const struct operation *op)
@@ -418,7 +498,7 @@ static bool may_call(struct tool_run *run, const struct operation *op)
 		return false;
 	}
 	return operation_is_read_only(op) ||
-	       tool_may_change(run, changed_compartment(run),
+	       tool_may_change(run, changed_compartment(run, op),
 	                       operation_is_destructive(op));
 }
 
@@ -456,6 +536,7 @@ static enum tool_next begin_call(struct tool_run *run)
 	c->limit = tool_integer(run, "limit", 20);
 	c->offset = tool_integer(run, "offset", 0);
 	c->ask = tool_ask(run, tool_keep(run, operation_id(c->op)).at);
+	tool_ask_endpoint(c->ask, tool_text(run, "endpoint"));
 	if (!put_parameters(run, c->ask) || !put_defaults(run, c->ask) ||
 	    !put_request_body(run, c->ask))
 		return TOOL_DONE;

@@ -152,6 +152,10 @@ void tool_ask_region(struct tool_ask *ask, struct span region);
 /* Go to the tenancy's home region (IAM writes, usage, budgets). */
 void tool_ask_home(struct tool_ask *ask);
 
+/* The resource's own endpoint, as an answer of its service named it (vaults,
+ * streams): https, in the domain of a known realm. Empty: none. */
+void tool_ask_endpoint(struct tool_ask *ask, struct span url);
+
 /* The cache tier; default "operational" for what only reads. "" for none. */
 void tool_ask_cache(struct tool_ask *ask, const char *tier);
 

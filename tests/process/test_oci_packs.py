@@ -302,8 +302,6 @@ def test_all_only_read(cloud):
 # -- object storage
 
 
-@pytest.mark.xfail(reason="the tenancy takes one word of a list with commas",
-                   strict=False)
 def test_bucket(cloud):
     found = cloud.call("oci_objectstorage_get_bucket", bucket_name="media")
     real = cloud.one("object_storage/Bucket", name="media")

@@ -121,7 +121,9 @@ class Operation:
                 if not field:
                     out.setdefault(name, value)
                 elif field.depth:
-                    out.setdefault(name, []).append(field.parse(value))
+                    # Some lists repeat the name, others have commas.
+                    for one in value.split(",") if field.values else [value]:
+                        out.setdefault(name, []).append(field.parse(one))
                 else:
                     out[name] = field.parse(value)
         for field in self.query.values():

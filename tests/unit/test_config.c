@@ -10,6 +10,7 @@
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/keys.h"
+#include "oci/pack.h"
 
 static struct config_report report;
 static struct options opt;
@@ -291,8 +292,16 @@ static const struct {
 	  "this backend over HTTP and give its \"url\", or set \"enabled\" to "
 	  "false" },
 	{ "{\"backends\": [{\"name\": \"a\", \"transport\": \"in_process\", "
-	  "\"module\": \"m\"}]}",
-	  "t:1:42: the transport \"in_process\" comes in a later release" },
+	  "\"auth_method\": \"api_key\"}]}",
+	  "t:1:71: the tools of Oracle Cloud sign their requests: " },
+	{ "{\"backends\": [{\"name\": \"a\", \"transport\": \"in_process\", "
+	  "\"url\": \"http://h\"}]}",
+	  "t:1:56: \"url\" is for the transport \"streamable_http\"" },
+	{ "{\"oci\": {\"compartment_id\": \"ocid1.vcn.oc1..a\"}}",
+	  "t:1:28: \"oci.compartment_id\": must be the OCID of a compartment "
+	  "or a tenancy" },
+	{ "{\"oci\": {\"endpoint\": \"ftp://x\"}}",
+	  "t:1:22: \"oci.endpoint\": a URL begins with" },
 	{ "{\"backends\": [{\"name\": \"a\", \"transport\": "
 	  "\"streamable_http\"}]}",
 	  "t:1:15: the transport \"streamable_http\" needs \"url\"" },
@@ -308,8 +317,8 @@ static const struct {
 	  "t:1:48: \"module\" is for the transport \"in_process\"" },
 	{ "{\"backends\": [{\"name\": \"a\", \"url\": \"http://h\", "
 	  "\"auth_method\": \"oci_config\"}]}",
-	  "t:1:63: OCI request signing (\"oci_config\") comes in a later "
-	  "release" },
+	  "t:1:63: requests to other MCP servers are not signed "
+	  "(\"oci_config\"); set" },
 	{ "{\"backends\": [{\"name\": \"a\", \"url\": \"http://h\", "
 	  "\"auth_method\": \"bearer_token\"}]}",
 	  "t:1:63: \"auth_method\" \"bearer_token\" needs \"bearer_token\"" },
@@ -595,6 +604,26 @@ Test(config, the_server_has_no_backends)
 		                       &report) == -EINVAL);
 		cr_assert(reported(line));
 	}
+}
+
+/* The tools of Oracle Cloud, be they a gateway's or the server's. */
+Test(config, packs_come_with_the_first_backend_that_needs_them)
+{
+	struct config *config = good("{}");
+
+	cr_assert(config->packs == NULL);
+	config_free(config);
+	config = good("{\"backends\": [{\"name\": \"oci\", \"transport\": "
+	              "\"in_process\"}]}");
+	cr_assert(config->packs && config->packs->n_tools >= 44);
+	cr_assert(config->backends[0].auth_method == CONFIG_AUTH_NONE);
+	config_free(config);
+	options_init(&opt, &program_server);
+	config = good("{}");
+	cr_assert(config->n_backends == 1 && config->packs);
+	cr_assert(config->backends[0].transport == CONFIG_IN_PROCESS);
+	cr_assert(!config->backends[0].namespace_tools);
+	config_free(config);
 }
 
 Test(config, dump_redacts_every_secret)
@@ -1094,6 +1123,7 @@ Test(config, the_shipped_file_is_complete)
 		cr_expect(config->settings.name == plain->settings.name,  \
 		          "%s is not as usual in the file", path);        \
 	}
+#include "oci/pack.h"
 #include "shm/settings.def"
 #undef SETTING
 	json_free(doc);
