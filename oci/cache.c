@@ -110,25 +110,30 @@ static _Atomic uint64_t *epoch_of(struct cache *cache, uint64_t credential)
 	return &cache->epochs[credential % EPOCHS];
 }
 
-/* FNV-1a by words: finds mixed bytes, not an enemy; whoever can write here is
- * one of us. */
-static uint64_t sum(const struct place *p, uint32_t len)
+/*
+ * FNV-1a by words: finds mixed bytes, not an enemy; whoever can write here is
+ * one of us. Taken of what a process has for itself, never of the place: there
+ * a writer that was only thought dead may still change it.
+ */
+static uint64_t sum(const uint8_t *key, uint64_t epoch, uint64_t until_ms,
+                    uint32_t tier, struct span answer)
 {
 	uint64_t h = 0xcbf29ce484222325, n;
 	size_t i = 0;
 
-	h = (h ^ p->epoch ^ ((uint64_t)p->tier << 32) ^ len) * 0x100000001b3;
+	h = (h ^ epoch ^ ((uint64_t)tier << 32) ^ answer.len) * 0x100000001b3;
+	h = (h ^ until_ms) * 0x100000001b3;
 	for (size_t k = 0; k < CACHE_KEY_LEN; k += sizeof(n)) {
-		memcpy(&n, p->key + k, sizeof(n));
+		memcpy(&n, key + k, sizeof(n));
 		h = (h ^ n) * 0x100000001b3;
 	}
-	for (; i + sizeof(n) <= len; i += sizeof(n)) {
-		memcpy(&n, p->bytes + i, sizeof(n));
+	for (; i + sizeof(n) <= answer.len; i += sizeof(n)) {
+		memcpy(&n, answer.at + i, sizeof(n));
 		h = (h ^ n) * 0x100000001b3;
 		h ^= h >> 29;
 	}
-	for (; i < len; i++)
-		h = (h ^ (unsigned char)p->bytes[i]) * 0x100000001b3;
+	for (; i < answer.len; i++)
+		h = (h ^ (unsigned char)answer.at[i]) * 0x100000001b3;
 	return h;
 }
 
@@ -142,29 +147,32 @@ static void add(_Atomic uint64_t *n)
 
 enum found { ABSENT, STALE, FRESH };
 
-/* Copy what a place holds when it is whole and of this key. */
+/* Copy what a place holds when it is whole and of this key. *until_ms is what
+ * was seen there. */
 static enum found read_place(struct place *p, const uint8_t *key,
-                             uint64_t epoch, uint64_t now_ms, struct buf *out)
+                             uint64_t epoch, uint64_t now_ms,
+                             uint64_t *until_ms, struct buf *out)
 {
 	uint64_t mark = atomic_load_explicit(&p->mark, memory_order_acquire);
 	uint64_t until =
 		atomic_load_explicit(&p->until_ms, memory_order_relaxed);
 	size_t before = out->len;
-	uint32_t len = p->len;
-	bool same;
+	uint32_t len = p->len, tier = p->tier;
+	uint64_t check = p->check;
 
+	*until_ms = until;
 	if (mark & 1 || until == 0 || memcmp(p->key, key, CACHE_KEY_LEN) != 0)
 		return ABSENT;
 	if (until <= now_ms || p->epoch != epoch)
 		return STALE;
 	if (len > CACHE_PLACE_MAX)
 		return ABSENT;
-	same = sum(p, len) == p->check;
 	buf_add(out, p->bytes, len);
 	atomic_thread_fence(memory_order_acquire);
-	if (same &&
+	if (buf_err(out) == 0 &&
 	    atomic_load_explicit(&p->mark, memory_order_relaxed) == mark &&
-	    buf_err(out) == 0)
+	    sum(key, epoch, until, tier, span_from(buf_span(out), before)) ==
+	            check)
 		return FRESH;
 	out->len = MIN(before, out->len);
 	return ABSENT;
@@ -179,13 +187,16 @@ bool cache_find(struct cache *cache, enum cache_tier tier, uint64_t credential,
 
 	for (unsigned i = 0; i < CACHE_PROBES_MAX; i++) {
 		struct place *p = at(cache, key, i);
+		uint64_t until;
 
-		switch (read_place(p, key, epoch, now_ms, out)) {
+		switch (read_place(p, key, epoch, now_ms, &until, out)) {
 		case FRESH:
 			add(&tally->hits);
 			return true;
 		case STALE:
-			if (atomic_exchange(&p->until_ms, 0))
+			/* Unless it has been written again meanwhile. */
+			if (atomic_compare_exchange_strong(&p->until_ms, &until,
+			                                   0))
 				add(&tally->expirations);
 			break;
 		case ABSENT:
@@ -221,7 +232,11 @@ static struct place *choose(struct cache *cache, const uint8_t *key)
 	return best;
 }
 
-/* Mark a place as being written; false: somebody else does that. */
+/*
+ * Mark a place as being written; false: somebody else does that. The time is
+ * there before the mark, so that nobody finds a new mark with an old time. The
+ * other process may have read the clock after us.
+ */
 static bool lock(struct place *p, uint64_t now_ms, uint64_t *mark)
 {
 	uint64_t old = atomic_load(&p->mark);
@@ -229,15 +244,16 @@ static bool lock(struct place *p, uint64_t now_ms, uint64_t *mark)
 	if (old & 1) {
 		uint64_t since = atomic_load(&p->busy_ms);
 
-		if (now_ms - since < BUSY_MS)
+		if (now_ms < since + BUSY_MS)
 			return false;
 		*mark = old + 2; /* its writer is dead */
 	} else {
 		*mark = old + 1;
 	}
+	atomic_store(&p->busy_ms, now_ms);
 	if (!atomic_compare_exchange_strong(&p->mark, &old, *mark))
 		return false;
-	atomic_store(&p->busy_ms, now_ms);
+	atomic_thread_fence(memory_order_release);
 	return true;
 }
 
@@ -265,11 +281,14 @@ void cache_store(struct cache *cache, enum cache_tier tier, uint64_t epoch,
 	p->tier = tier;
 	p->len = (uint32_t)answer.len;
 	p->epoch = epoch;
-	memcpy(p->bytes, answer.at, answer.len);
-	p->check = sum(p, p->len);
-	atomic_store(&p->until_ms, now_ms + cache->ttl_ms[tier]);
-	atomic_store_explicit(&p->mark, mark + 1, memory_order_release);
-	add(&tally->stored);
+	if (answer.len)
+		memcpy(p->bytes, answer.at, answer.len);
+	until = now_ms + cache->ttl_ms[tier];
+	p->check = sum(key, epoch, until, tier, answer);
+	atomic_store(&p->until_ms, until);
+	/* Not when somebody took the place over: it is theirs now. */
+	if (atomic_compare_exchange_strong(&p->mark, &mark, mark + 1))
+		add(&tally->stored);
 }
 
 void cache_forget(struct cache *cache, uint64_t credential)
