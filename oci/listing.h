@@ -1,12 +1,11 @@
 /*
- * listing - the page of a list that a step function has read: what matches,
- * from "offset" on, at most "limit" of it.
+ * listing - the page of a list that a step function has read and only has to
+ * write: what matches, from "offset" on, at most "limit" of it.
  *
  *	"total": n or null, "count": n, "offset": n, KEY: [...],
  *	"has_more": true, "next_offset": n or null
  *
- * Filters come before paging; total is the number of all matches, and null when
- * not everything could be read.
+ * as oci/slice has them.
  */
 #ifndef OCI_LISTING_H
 #define OCI_LISTING_H
@@ -15,8 +14,6 @@
 #include "lib/span.h"
 #include "oci/output.h"
 #include "oci/tool.h"
-
-#define LISTING_LIMIT 20 /* when the call does not say */
 
 /* A member of an answer and the path (oci/path) of its value in an item. */
 struct listing_field {

@@ -3,6 +3,7 @@
 #include "oci/listing.h"
 #include "oci/output.h"
 #include "oci/path.h"
+#include "oci/slice.h"
 
 static const char *const risks[PROBLEMS_RISKS] = { "CRITICAL", "HIGH", "MEDIUM",
 	                                           "LOW", "MINOR" };
@@ -70,17 +71,18 @@ static const struct span *sort(struct tool_run *run, const struct span *items,
 
 static void ask_details(struct tool_run *run, struct state *state)
 {
-	size_t offset = (size_t)tool_integer(run, "offset", 0);
-	size_t limit = (size_t)tool_integer(run, "limit", LISTING_LIMIT);
+	struct slice page;
 
-	for (size_t i = offset; i < state->n_items && i < offset + limit &&
-	                        state->n_details < ARRAY_LEN(state->details);
-	     i++) {
+	slice_init(&page, run);
+	for (size_t i = 0; i < state->n_items; i++)
+		slice_add(&page, state->items[i]);
+	for (size_t i = 0;
+	     i < page.n && state->n_details < ARRAY_LEN(state->details); i++) {
 		struct tool_ask *ask =
 			tool_ask(run, "cloud_guard/CloudGuard/GetProblem");
 
 		tool_ask_path(ask, "problemId",
-		              path_text(run, state->items[i], "id"));
+		              path_text(run, page.items[i], "id"));
 		tool_ask_optional(ask);
 		state->details[state->n_details++] = ask;
 	}

@@ -13,10 +13,6 @@
 
 #define SKEW_WORTH_S 60 /* less cannot have been the reason for a 401 */
 
-/* Read an IMF-fixdate (RFC 9110, section 5.6.7) as seconds since 1970, UTC.
- * False, and *out untouched, for anything else. */
-MUST_CHECK bool skew_date(struct span field, int64_t *out);
-
 /*
  * The server's clock minus ours, in seconds, if its Date field says so and the
  * difference is worth correcting; else false. now_s is our clock without any

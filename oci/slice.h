@@ -28,9 +28,9 @@
 struct slice {
 	struct span *items; /* of this page, raw JSON */
 	size_t n;
+	bool more; /* there are items that were not read */
 	/* private */
 	size_t offset, limit, matches;
-	bool more; /* than were read */
 };
 
 /* How many items to ask a service for, so that the page that the arguments

@@ -66,7 +66,8 @@ Test(listing, pages)
 		  NULL },
 		{ "{\"offset\":4}", true, "4", "0", "false", "null", NULL },
 		{ "{\"offset\":400}", true, "4", "0", "false", "null", NULL },
-		{ "{\"limit\":4}", false, "null", "4", "true", "null", "4" },
+		{ "{\"limit\":4}", false, "null", "4", "true", "4", "4" },
+		{ "{\"offset\":4}", false, "null", "0", "false", "null", NULL },
 	};
 	static const struct tool_function function = { .step = step };
 
