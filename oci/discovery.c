@@ -1,5 +1,6 @@
 #include "oci/discovery.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,10 @@
 #define DOMAINS_MAX 64
 #define FOUND_MAX   50
 #define WORDS_MAX   8
-#define SHOWN_MAX   26 /* bytes of a tenancy's OCID in oci_ping */
+/* Bytes of a tenancy's OCID in oci_ping; of a longer one the ends. */
+#define SHOWN_MAX   26
+#define SHOWN_FIRST 20
+#define SHOWN_LAST  5
 
 /* --- oci_ping --------------------------------------------------------------
  */
@@ -22,20 +26,17 @@ struct ping {
 };
 
 /* As the predecessor shortened it: the tenancy is not everybody's business. */
-static void put_short(struct tool_run *run, struct output *o, const char *key,
-                      struct span ocid)
+static void put_short(struct output *o, const char *key, struct span ocid)
 {
-	char text[SHOWN_MAX + 4];
+	char text[SHOWN_FIRST + sizeof("...") + SHOWN_LAST];
 
-	(void)run;
 	if (ocid.len <= SHOWN_MAX) {
 		output_text_or_null(o, key, ocid);
 		return;
 	}
-	memcpy(text, ocid.at, 20);
-	memcpy(text + 20, "...", 3);
-	memcpy(text + 23, ocid.at + ocid.len - 5, 5);
-	output_text(o, key, span_of(text, 28));
+	snprintf(text, sizeof(text), "%.*s...%.*s", SHOWN_FIRST, ocid.at,
+	         SHOWN_LAST, ocid.at + ocid.len - SHOWN_LAST);
+	output_text(o, key, span_str(text));
 }
 
 static void put_ping(struct tool_run *run, const struct tool_ask *ask)
@@ -60,7 +61,7 @@ static void put_ping(struct tool_run *run, const struct tool_ask *ask)
 	output_flag(&o, "healthy", connected);
 	output_text_or_null(&o, "auth_method", tool_auth_method(run));
 	output_text_or_null(&o, "region", tool_region(run));
-	put_short(run, &o, "tenancy_id", tool_tenancy(run));
+	put_short(&o, "tenancy_id", tool_tenancy(run));
 	output_flag(&o, "mutations_allowed",
 	            runner_account(run)->allow_mutations);
 	output_integer(&o, "clock_skew_seconds", runner_skew_s(run));
