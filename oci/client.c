@@ -119,6 +119,12 @@ static void say(struct client_call *c, const char *format, ...)
 	va_end(args);
 }
 
+static void say_too_long(struct client_call *c)
+{
+	say(c, "the answer is longer than %zu bytes, or memory is short",
+	    c->max_bytes);
+}
+
 static void copy(char *out, size_t size, struct span from)
 {
 	size_t n = MIN(from.len, size - 1);
@@ -141,12 +147,11 @@ static bool is_json(struct span text)
 /* Text of a service, for people: one line. */
 static void copy_text(char *out, size_t size, struct span raw)
 {
-	char text[CLIENT_TEXT_MAX * 2];
-	int n = value_string(raw, text, sizeof(text));
+	char *text = malloc(raw.len + 1); /* it may be long */
+	int n = text ? value_string(raw, text, raw.len + 1) : 0;
 
-	if (n < 0)
-		n = 0;
-	copy(out, size, span_of(text, (size_t)n));
+	copy(out, size, span_of(text, (size_t)MAX(n, 0)));
+	free(text);
 	for (char *p = out; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = ' ';
@@ -305,8 +310,8 @@ static bool retry_401(struct client_call *c)
 		return false;
 	c->was_401 = true;
 	c->refused_generation = c->generation;
-	if (c->has_skew && (c->skew_s - c->client->skew_s > CLIENT_SKEW_S ||
-	                    c->client->skew_s - c->skew_s > CLIENT_SKEW_S)) {
+	if (c->has_skew && (c->skew_s - c->signed_skew_s > CLIENT_SKEW_S ||
+	                    c->signed_skew_s - c->skew_s > CLIENT_SKEW_S)) {
 		log_warning("the clock of this machine is wrong: requests are "
 		            "signed with the time of the cloud; correct it "
 		            "(timedatectl set-ntp true)",
@@ -374,6 +379,11 @@ static void judge_page(struct client_call *c)
 		return;
 	}
 	add_items(c, body);
+	if (buf_err(&c->answer) < 0) {
+		say_too_long(c);
+		finish(c, CLIENT_GARBAGE);
+		return;
+	}
 	if (!more || c->n_items >= c->wanted || c->more ||
 	    ++c->n_pages >= CLIENT_PAGES_MAX) {
 		c->more = c->more || more;
@@ -408,10 +418,19 @@ static void on_head(struct fetch *f, const struct fetch_head *head)
 	c->has_skew = sign_date_read(fetch_field(f, SPAN("date")), &server_s);
 	if (c->has_skew)
 		c->skew_s = server_s - clock_utc_ms() / 1000;
-	c->retry_after_ms = span_u64(head->retry_after,
-	                             CLIENT_PAUSE_MAX_MS / 1000, &after_s)
-	                            ? after_s * 1000
-	                            : 0;
+	if (span_u64(head->retry_after, UINT32_MAX, &after_s))
+		c->retry_after_ms =
+			MIN(after_s * 1000, (uint64_t)CLIENT_PAUSE_MAX_MS);
+}
+
+/* The time is over, though bytes may still come. */
+static void on_deadline(struct timer *t)
+{
+	struct client_call *c = CONTAINER_OF(t, struct client_call, timer);
+
+	c->status = 0;
+	say(c, "the answer was not complete in time");
+	finish(c, CLIENT_TIMEOUT);
 }
 
 static size_t on_body(struct fetch *f, struct span body)
@@ -429,8 +448,12 @@ static void on_end(struct fetch *f, int err, const char *sentence)
 	bool sent = err < 0 && fetch_was_sent(f);
 
 	c->fetch = NULL;
-	if (err == 0 && buf_err(&c->body_in) < 0)
-		err = -EMSGSIZE;
+	loop_timer_stop(c->client->config.loop, &c->timer);
+	if (err == 0 && buf_err(&c->body_in) < 0) {
+		say_too_long(c);
+		finish(c, CLIENT_GARBAGE);
+		return;
+	}
 	if (err == 0) {
 		if (c->status >= 200 && c->status < 300)
 			judge_page(c);
@@ -456,14 +479,39 @@ static const struct fetch_events events = {
 	.on_end = on_end,
 };
 
+/* The URL without a query's "start": where the first page began. */
+static void write_without_start(struct span url, struct buf *out)
+{
+	size_t mark = span_find(url, '?');
+	struct span query = span_from(url, MIN(mark + 1, url.len));
+	char between = '?';
+
+	buf_add_span(out, span_first(url, mark));
+	while (query.len) {
+		struct span one = span_first(query, span_find(query, '&'));
+
+		query = span_from(query, MIN(one.len + 1, query.len));
+		if (span_starts(one, SPAN("start=")))
+			continue;
+		buf_putc(out, between);
+		buf_add_span(out, one);
+		between = '&';
+	}
+}
+
 /* The URL of this page. */
 static bool write_url(const struct client_call *c, struct buf *out)
 {
-	buf_add_span(out, c->url);
-	if (c->page[0]) {
-		bool query = span_find(c->url, '?') < c->url.len;
+	size_t before = out->len;
 
-		buf_putc(out, query ? '&' : '?');
+	if (c->page[0] && c->by_start)
+		write_without_start(c->url, out);
+	else
+		buf_add_span(out, c->url);
+	if (c->page[0]) {
+		struct span so_far = span_from(buf_span(out), before);
+
+		buf_putc(out, span_find(so_far, '?') < so_far.len ? '&' : '?');
 		buf_puts(out, c->by_start ? "start=" : "page=");
 		sign_encode(span_str(c->page), out);
 	}
@@ -484,14 +532,21 @@ static void add_own_lines(struct client_call *c, struct buf *out)
 	buf_add_span(out, c->fields);
 }
 
+/* To the deadline; there is one. */
+static uint64_t left_ms(const struct client_call *c)
+{
+	uint64_t now = loop_now_ms(c->client->config.loop);
+
+	return c->deadline_ms > now ? c->deadline_ms - now : 1;
+}
+
 static uint64_t answer_ms(const struct client_call *c)
 {
 	uint64_t left, limit = c->account->answer_timeout_ms;
-	uint64_t now = loop_now_ms(c->client->config.loop);
 
 	if (c->deadline_ms == 0)
 		return limit;
-	left = c->deadline_ms > now ? c->deadline_ms - now : 1;
+	left = left_ms(c);
 	return limit ? MIN(limit, left) : left;
 }
 
@@ -525,6 +580,9 @@ static void send_signed(struct client_call *c,
 		};
 		c->fetch = fetch_start(c->client->config.fetcher, &req);
 	}
+	if (c->fetch && c->deadline_ms)
+		loop_timer(c->client->config.loop, &c->timer, left_ms(c),
+		           on_deadline);
 	buf_free(&url);
 	buf_free(&lines);
 	if (!c->fetch) {
@@ -558,7 +616,6 @@ static void ask_signature(struct client_call *c, const struct url *url,
                           struct span target)
 {
 	char sha256[SIGNATURE_SHA256_LEN + 1];
-	uint64_t now = loop_now_ms(c->client->config.loop);
 	struct signature_request req = {
 		.credential = c->account->credential,
 		.method = c->method,
@@ -574,8 +631,8 @@ static void ask_signature(struct client_call *c, const struct url *url,
 	};
 
 	if (c->deadline_ms)
-		req.timeout_ms =
-			c->deadline_ms > now ? c->deadline_ms - now : 1;
+		req.timeout_ms = left_ms(c);
+	c->signed_skew_s = req.skew_s;
 	if (c->with_body && !c->unsigned_body) {
 		sign_body_sha256(c->body, sha256);
 		req.body_sha256 = span_of(sha256, SIGNATURE_SHA256_LEN);
@@ -597,6 +654,7 @@ static void sign(struct client_call *c)
 
 	c->tries++;
 	c->n_tries++;
+	c->retry_after_ms = 0;
 	if (!write_url(c, &text) ||
 	    url_parse(buf_span(&text), &url) != URL_OK) {
 		say(c,

@@ -103,7 +103,7 @@ struct client_call {
 	uint64_t refused_generation, generation, started_us;
 	unsigned tries; /* of this page */
 	uint64_t retry_after_ms;
-	int64_t skew_s;
+	int64_t skew_s, signed_skew_s;
 	bool has_skew, was_401, by_start, closed;
 };
 
