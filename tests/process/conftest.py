@@ -9,6 +9,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import harness  # noqa: E402
+from cloud import Cloud  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
@@ -21,3 +22,16 @@ def pytest_collection_modifyitems(items):
 
 def pytest_report_header():
     return "gateway: %s" % harness.PROGRAM
+
+
+@pytest.fixture(scope="module")
+def shared():
+    with Cloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(shared):
+    """The cloud of the file, as new for the next test."""
+    yield shared
+    shared.reset()

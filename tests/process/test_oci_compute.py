@@ -11,18 +11,6 @@ STATES = "MOVING PROVISIONING RUNNING STARTING STOPPED STOPPING " \
 NOWHERE = "ocid1.instance.oc1.iad.nowhere"
 
 
-@pytest.fixture(scope="module")
-def shared():
-    with Cloud() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared):
-    yield shared
-    shared.reset()
-
-
 def instances(cloud, where="prod"):
     return cloud.table("core/Instance",
                        compartmentId=cloud.compartments[where])

@@ -5,23 +5,9 @@ import datetime
 
 import pytest
 
-from cloud import Cloud
-
 UTC = datetime.timezone.utc
 TODAY = datetime.datetime.now(UTC).date()
 USAGE = "usage_api.RequestSummarizedUsages"
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with Cloud() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared):
-    yield shared
-    shared.reset()
 
 
 def day(ago):

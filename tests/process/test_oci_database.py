@@ -8,18 +8,6 @@ from messages import client_meta
 GET = "database.GetAutonomousDatabase"
 
 
-@pytest.fixture(scope="module")
-def shared():
-    with Cloud() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared):
-    yield shared
-    shared.reset()
-
-
 def autonomous(cloud, name):
     return cloud.one("database/AutonomousDatabase", displayName=name)
 

@@ -7,18 +7,6 @@ from cloud import Cloud
 ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
-@pytest.fixture(scope="module")
-def shared():
-    with Cloud() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared):
-    yield shared
-    shared.reset()
-
-
 def vcn(cloud, name="prod-vcn"):
     return cloud.one("core/Vcn", displayName=name)
 

@@ -10,18 +10,6 @@ from messages import client_meta
 SUMMARIZE = "monitoring.SummarizeMetricsData"
 
 
-@pytest.fixture(scope="module")
-def shared():
-    with Cloud() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared):
-    yield shared
-    shared.reset()
-
-
 def instance(cloud, name="orders-2"):
     return cloud.one("core/Instance", displayName=name)["id"]
 

@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from cloud import Cloud
 from harness import ROOT
 
 PACKS = ("announcements", "blockstorage", "budgets", "functions", "identity",
@@ -20,18 +19,6 @@ def recipes():
 
 
 RECIPES = {tool["name"]: tool for tool in recipes()}
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with Cloud() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared):
-    yield shared
-    shared.reset()
 
 
 def first(kind, **fields):

@@ -3,20 +3,6 @@ tenancy."""
 
 import pytest
 
-from cloud import Cloud
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with Cloud() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared):
-    yield shared
-    shared.reset()
-
 
 def named(cloud, kind, name):
     return cloud.one("identity/" + kind, name=name)

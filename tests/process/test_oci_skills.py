@@ -1,23 +1,8 @@
 """Troubleshooting an instance, against a simulated tenancy."""
 
-import pytest
-
-from cloud import Cloud
 from messages import client_meta
 
 TOOL = "oci_skill_troubleshoot_instance"
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with Cloud() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(shared):
-    yield shared
-    shared.reset()
 
 
 def examine(cloud, name, **arguments):
