@@ -183,8 +183,12 @@ bool attempt_read(struct attempt *a, const char *what, bool secret,
 		into->max = ATTEMPT_FILE_MAX;
 	err = file_read(path, into);
 	if (err < 0) {
-		attempt_fail(a, -EINVAL, "The file with %s, %.500s: %s.", what,
-		             path, log_errno(err));
+		attempt_fail(a, -EINVAL, "The file with %s, %.500s: %s.%s",
+		             what, path, log_errno(err),
+		             err == -EACCES ? " If this user may read it, "
+		                              "restart: the sandbox opens only "
+		                              "directories named at the start."
+		                            : "");
 		return false;
 	}
 	trim(into, from);
