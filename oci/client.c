@@ -441,6 +441,18 @@ static size_t on_body(struct fetch *f, struct span body)
 	return body.len;
 }
 
+/* Which host it is about tells a wrong region from a broken network. */
+static void explain_network(struct client_call *c, const char *sentence)
+{
+	struct url url;
+
+	if (url_parse(c->url, &url) == URL_OK)
+		say(c, "%.*s: %s", (int)MIN(url.authority.len, URL_HOST_MAX),
+		    url.authority.at, sentence);
+	else
+		say(c, "%s", sentence);
+}
+
 static void on_end(struct fetch *f, int err, const char *sentence)
 {
 	struct client_call *c = fetch_owner(f);
@@ -462,7 +474,7 @@ static void on_end(struct fetch *f, int err, const char *sentence)
 		return;
 	}
 	c->status = 0;
-	say(c, "%s", sentence);
+	explain_network(c, sentence);
 	if (err == -EMSGSIZE || err == -EBADMSG || err == -EKEYREJECTED) {
 		finish(c,
 		       err == -EKEYREJECTED ? CLIENT_NETWORK : CLIENT_GARBAGE);
