@@ -223,6 +223,19 @@ static bool is_one_value(struct span raw)
 	}
 }
 
+/* Encoded it would stay one segment, but who decodes it on the way? */
+static bool climbs(struct span text)
+{
+	while (text.len) {
+		struct span part = span_first(text, span_find(text, '/'));
+
+		if (span_is(part, ".") || span_is(part, ".."))
+			return true;
+		text = span_from(text, MIN(part.len + 1, text.len));
+	}
+	return false;
+}
+
 /* The text of one value; false after tool_fail(). */
 static bool check_value(struct tool_run *run,
                         const struct operation_parameter *p, struct span raw,
@@ -243,6 +256,11 @@ static bool check_value(struct tool_run *run,
 		          SPAN_ARG(p->name), VALUE_MAX);
 	else if (!operation_check_parameter(c->op, p->name, *text, why))
 		tool_fail(run, TOOL_VALIDATION, NULL, "%s", why);
+	else if (p->place == OPERATION_IN_PATH && climbs(*text))
+		tool_fail(run, TOOL_VALIDATION, NULL,
+		          "parameters.%.*s: \".\" and \"..\" cannot be part of "
+		          "a path",
+		          SPAN_ARG(p->name));
 	else
 		return true;
 	return false;
@@ -510,6 +528,10 @@ static void put_dry(struct tool_run *run, const struct called *c)
 	output_object(&o, NULL);
 	output_text(&o, "operation", operation_id(c->op));
 	output_flag(&o, "dry_run", true);
+	output_string(&o, "method",
+	              operation_method_name(operation_method(c->op)));
+	output_format(&o, "path", "%.*s%.*s", SPAN_ARG(operation_base(c->op)),
+	              SPAN_ARG(operation_path(c->op)));
 	output_string(
 		&o, "message",
 		"Nothing was sent. The request is valid for the "
