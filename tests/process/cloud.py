@@ -12,6 +12,7 @@ import sys
 
 from harness import ROOT, Gateway
 from messages import LEGACY, MODERN
+from wire import DEADLINE, eventually
 
 sys.path.insert(0, str(ROOT / "tests/sim"))
 
@@ -30,12 +31,14 @@ class Failed(Exception):
 
 class Cloud:
     """A tenancy and a gateway. sim: options of tenancy.py; entry: of the
-    backend; env: the gateway's variables, instead of a configuration file's;
-    settings: of the gateway; oci: of the tools."""
+    backend, or entries; env: the gateway's variables, instead of a
+    configuration file's; settings: of the gateway; oci: of the tools. A
+    tenancy that is given is not ended."""
 
     def __init__(self, compartment="prod", sim=(), entry=None, env=None,
-                 settings=None, **oci):
-        self.tenancy = simclient.Tenancy("--settle", "0.2", *sim)
+                 settings=None, tenancy=None, entries=None, **oci):
+        self.owned = tenancy is None
+        self.tenancy = tenancy or simclient.Tenancy("--settle", "0.2", *sim)
         self.said = self.tenancy.said
         self.compartments = self.said["compartments"]
         oci.setdefault("allow_mutations", True)
@@ -46,8 +49,8 @@ class Cloud:
         if compartment:
             oci.setdefault("compartment_id", self.compartments[compartment])
         self.gateway = Gateway(
-            {"name": "oci", "transport": "in_process",
-             "namespace_tools": False, **(entry or {})},
+            *(entries or [{"name": "oci", "transport": "in_process",
+                           "namespace_tools": False, **(entry or {})}]),
             env={"OCI_CLI_CONFIG_FILE": self.said["config_file"]}
             if env is None else env(self.said) if callable(env) else env,
             oci=oci, **(settings or {}))
@@ -57,7 +60,7 @@ class Cloud:
             self.gateway.start()
         except BaseException:
             self.gateway.free()
-            self.tenancy.__exit__()
+            self.end_tenancy()
             raise
         return self
 
@@ -65,12 +68,18 @@ class Cloud:
         try:
             self.gateway.__exit__(*why)
         finally:
+            self.end_tenancy()
+
+    def end_tenancy(self):
+        if self.owned:
             self.tenancy.__exit__()
 
     # -- tools
 
-    def result(self, name, arguments, version=MODERN):
-        with self.gateway.client() as client:
+    def result(self, name, arguments, version=MODERN, token=None,
+               within=DEADLINE):
+        with self.gateway.client(token, connection=self.gateway.connect(
+                timeout=within)) as client:
             response = client.era(version, "tools/call", {
                 "name": name, "arguments": arguments})
             assert response.status == 200, "%d %s" % (
@@ -113,6 +122,14 @@ class Cloud:
             assert page["next_offset"] == offset + page["count"]
             offset = page["next_offset"]
 
+    def eventually_good(self, name, within=DEADLINE, **arguments):
+        """Call until it is no error; the structuredContent."""
+        def good():
+            result = self.result(name, arguments, within=within)
+            return not result.get("isError") and result
+        return eventually(good, name + " works", within,
+                          every=0.05)["structuredContent"]
+
     def definitions(self):
         with self.gateway.client() as client:
             return {tool["name"]: tool for page in client.pages()
@@ -135,9 +152,13 @@ class Cloud:
     def reset(self):
         self.tenancy.control("POST", "reset", {})
 
-    def requests(self):
-        rows = self.tenancy.control("GET", "requests")
+    def requests(self, after=0):
+        rows = self.tenancy.control("GET", "requests?after=%d" % after)
         return rows.get("items", rows) if isinstance(rows, dict) else rows
+
+    def last_request(self):
+        """For requests(after)."""
+        return self.tenancy.control("GET", "health")["requests"]
 
     @contextlib.contextmanager
     def fault(self, operation, times=-1, **how):
@@ -149,4 +170,4 @@ class Cloud:
             self.tenancy.control("DELETE", "faults")
 
 
-__all__ = ["Cloud", "Failed", "LEGACY", "MODERN"]
+__all__ = ["Cloud", "Failed", "LEGACY", "MODERN", "simclient"]
