@@ -641,7 +641,8 @@ int signer_configure(struct signer *signer,
 	for (size_t i = 0; i < signer->n_holders; i++)
 		if (!is_listed(next, n_next, signer->holders[i]->id))
 			drop_holder(signer, signer->holders[i]);
-	memcpy(signer->holders, next, n_next * sizeof(next[0]));
+	for (size_t i = 0; i < n_next; i++)
+		signer->holders[i] = next[i];
 	signer->n_holders = n_next;
 	return 0;
 }

@@ -437,12 +437,10 @@ static void begin_session(struct attempt *a)
 	if (s->pass->expires_s <= now_s)
 		attempt_fail(a, -EKEYEXPIRED,
 		             "The session token has expired. %s.", LOGIN_AGAIN);
-	else if (s->pass->renew_s > now_s && !a->old)
-		take_pass(a);
-	else if (a->old && s->pass->renew_s > now_s &&
-	         !span_eq(buf_span(&a->old->key_id),
-	                  buf_span(&s->pass->key_id)))
-		take_pass(a); /* somebody else has renewed it */
+	else if (s->pass->renew_s > now_s &&
+	         (!a->old || !span_eq(buf_span(&a->old->key_id),
+	                              buf_span(&s->pass->key_id))))
+		take_pass(a); /* the first, or somebody else has renewed it */
 	else if (has_region(a))
 		refresh(a);
 }
