@@ -32,12 +32,6 @@ def shared(tenancy):
         yield cloud
 
 
-@pytest.fixture
-def cloud(shared):
-    yield shared
-    shared.reset()
-
-
 def call(cloud, operation, **arguments):
     return cloud.call(CALL, operation=operation, **arguments)
 

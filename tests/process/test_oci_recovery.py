@@ -36,12 +36,6 @@ def shared(tenancy):
         yield cloud
 
 
-@pytest.fixture
-def cloud(shared):
-    yield shared
-    shared.reset()
-
-
 def asked(cloud, after, operation=INSTANCES):
     return [row for row in cloud.requests(after)
             if row["operation"] == operation]
