@@ -185,10 +185,22 @@ static void write_error(struct tool_run *run, struct buf *out)
 	output_end(&o);
 }
 
+/* Even when the arguments were refused and there are no checked ones. */
+static bool wants_json(struct tool_run *run)
+{
+	struct span name = SPAN("response_format"), json = SPAN("json");
+	struct span raw = run->in.arguments;
+
+	return value_string_eq(tool_raw(run, "response_format"), json) ||
+	       value_string_eq(value_get(raw, name), json) ||
+	       value_string_eq(value_get(value_get(raw, SPAN("params")), name),
+	                       json);
+}
+
 static void write_error_text(struct tool_run *run, struct span structured,
                              struct buf *text)
 {
-	if (value_string_eq(tool_raw(run, "response_format"), SPAN("json"))) {
+	if (wants_json(run)) {
 		indent_write(text, structured);
 		return;
 	}
