@@ -115,6 +115,8 @@ int64_t runner_skew_s(const struct tool_run *run)
 
 static void free_ask(struct tool_ask *ask)
 {
+	/* That of a kept answer, which the client knows nothing of. */
+	loop_timer_stop(ask->run->runner->config.loop, &ask->call.timer);
 	client_call_fini(&ask->call);
 	buf_free(&ask->query);
 	buf_free(&ask->fields);
@@ -223,7 +225,8 @@ static void write_error_text(struct tool_run *run, struct span structured,
 
 static void mask(const struct tool_run *run, struct buf *text)
 {
-	struct buf masked = { .max = text->max };
+	/* Short parts of identifiers grow. */
+	struct buf masked = { .max = 2 * text->max };
 
 	if (!run->in.account->mask)
 		return;
@@ -372,6 +375,7 @@ static bool put_base(struct tool_ask *ask, struct buf *out)
 		.service = client.endpoint_name,
 		.base_path = operation_base(ask->op),
 		.region = region_view(&resolved),
+		.own = ask->endpoint,
 		.override = run->in.account->endpoint,
 		.needs_own = client.needs_endpoint,
 	};
@@ -417,7 +421,8 @@ static bool build(struct tool_ask *ask)
 		buf_putc(&ask->url, '?');
 		buf_add_span(&ask->url, buf_span(&ask->query));
 	}
-	if (operation_has_retry_token(ask->op))
+	if (operation_has_retry_token(ask->op) &&
+	    !operation_is_read_only(ask->op))
 		put_retry_token(ask);
 	if (buf_err(&ask->url) < 0 || buf_err(&ask->query) < 0 ||
 	    buf_err(&ask->fields) < 0 || buf_err(&ask->body) < 0) {
@@ -461,19 +466,23 @@ static bool tier_of(const struct tool_ask *ask, enum cache_tier *tier)
 
 /* Everything that the answer depends on; the region is in the URL, or, with
  * one endpoint for all, beside it. */
-static void make_key(struct tool_ask *ask)
+static bool make_key(struct tool_ask *ask)
 {
 	struct tool_run *run = ask->run;
 	struct buf text = { .max = 4 * TOOL_RESULT_MAX };
 	struct span region = ask->region.len ? ask->region : run->region;
+	bool whole;
 
-	buf_addf(&text, "%" PRIu64 "\n%.*s\n%.*s\n%.*s\n%zu\n%d\n",
+	buf_addf(&text, "%" PRIu64 "\n%.*s\n%.*s\n%.*s\n%zu\n%d\n%.*s\n",
 	         ask->call.account->credential, SPAN_ARG(region),
 	         SPAN_ARG(ask->call.method), SPAN_ARG(ask->call.url),
-	         ask->call.wanted, ask->home);
+	         ask->call.wanted, ask->home, SPAN_ARG(ask->call.fields));
 	buf_add_span(&text, ask->call.body);
-	crypto_sha256(buf_span(&text), ask->key);
+	whole = buf_err(&text) == 0;
+	if (whole)
+		crypto_sha256(buf_span(&text), ask->key);
 	buf_free(&text);
+	return whole;
 }
 
 /* A byte before the answer says whether there is more of it. */
@@ -482,9 +491,9 @@ static bool find_kept(struct tool_ask *ask)
 	enum cache_tier tier;
 	struct buf *out = &ask->call.answer;
 
-	if (!tier_of(ask, &tier))
+	if (!tier_of(ask, &tier) || !make_key(ask))
 		return false;
-	make_key(ask);
+	ask->keyed = true;
 	ask->epoch = cache_epoch(ask->run->runner->config.cache,
 	                         ask->call.account->credential);
 	out->max = CACHE_PLACE_MAX;
@@ -506,7 +515,7 @@ static void keep(struct tool_ask *ask)
 	struct buf text = { .max = CACHE_PLACE_MAX };
 	enum cache_tier tier;
 
-	if (ask->cached || !tier_of(ask, &tier) ||
+	if (ask->cached || !ask->keyed || !tier_of(ask, &tier) ||
 	    ask->call.answer.len >= CACHE_PLACE_MAX)
 		return;
 	buf_putc(&text, ask->call.more ? '+' : '-');
@@ -528,13 +537,12 @@ void runner_ask_done(struct tool_ask *ask)
 	ask->state = ASK_DONE;
 	run->n_running--;
 	run->bytes += c->answer.len;
+	/* What failed may have been carried out all the same. */
+	if (!operation_is_read_only(ask->op) && run->runner->config.cache)
+		cache_forget(run->runner->config.cache, c->account->credential);
 	if (c->end == CLIENT_OK) {
 		ask->answer = buf_span(&c->answer);
 		keep(ask);
-		if (!operation_is_read_only(ask->op) &&
-		    run->runner->config.cache)
-			cache_forget(run->runner->config.cache,
-			             c->account->credential);
 	} else {
 		snprintf(ask->why, sizeof(ask->why), "%s%s%s%s%s%s", c->code,
 		         c->code[0] ? ": " : "", c->message,
@@ -628,8 +636,9 @@ static bool ask_home(struct tool_run *run)
 	tool_ask_path(a, "tenancyId", tool_tenancy(run));
 	tool_ask_cache(a, "static");
 	a->internal = true;
-	start_ask(a);
-	return true;
+	if (!run->failed)
+		start_ask(a);
+	return !run->failed; /* else nothing will come */
 }
 
 static void on_slept(struct timer *t)

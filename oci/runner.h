@@ -131,11 +131,12 @@ struct tool_ask {
 	struct buf fields; /* header lines with CR LF */
 	struct buf body;
 	struct buf url;
-	struct span region; /* empty: of the run */
-	const char *tier;   /* NULL: by the operation; "": none */
-	uint64_t epoch;     /* of the cache, before it was sent */
+	struct span region;   /* empty: of the run */
+	struct span endpoint; /* the resource's own; or empty */
+	const char *tier;     /* NULL: by the operation; "": none */
+	uint64_t epoch;       /* of the cache, before it was sent */
 	uint8_t key[CACHE_KEY_LEN];
-	bool has_limit, optional, home, cached, has_body, internal;
+	bool has_limit, optional, home, cached, has_body, internal, keyed;
 	enum tool_ask_state state;
 	struct client_call call;
 	struct span answer; /* valid JSON; empty: none */

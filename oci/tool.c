@@ -62,9 +62,11 @@ static const char *advice(enum tool_error category)
 /* --- memory ---------------------------------------------------------------
  */
 
+/* What steps write to when memory is short; nobody reads it. */
+static _Alignas(16) char scratch[ALLOC_MAX];
+
 void *tool_alloc(struct tool_run *run, size_t n)
 {
-	static _Alignas(16) char scratch[ALLOC_MAX];
 	struct tool_block *block = run->blocks;
 	size_t need = (n + 15) & ~(size_t)15;
 
@@ -200,7 +202,7 @@ struct tool_ask *tool_ask(struct tool_run *run, const char *operation)
 	struct tool_ask *ask;
 
 	assert(op);
-	if (run->n_asks == TOOL_ASKS_MAX)
+	if (run->n_asks >= TOOL_ASKS_MAX)
 		tool_fail(run, TOOL_VALIDATION, "Ask for less at once.",
 		          "this call would need more than %d requests",
 		          TOOL_ASKS_MAX);
@@ -211,8 +213,13 @@ struct tool_ask *tool_ask(struct tool_run *run, const char *operation)
 	ask->fields.max = CLIENT_URL_MAX;
 	ask->body.max = TOOL_RESULT_MAX;
 	ask->url.max = CLIENT_URL_MAX;
-	if (run->failed)
-		return ask; /* never sent */
+	if ((char *)ask == scratch)
+		return ask;
+	if (run->failed) {
+		/* Never sent, but freed with the others. */
+		ask->state = ASK_DONE;
+		ask->call.end = CLIENT_MEMORY;
+	}
 	run->n_asks++;
 	*run->asks_end = ask;
 	run->asks_end = &ask->next;
@@ -221,10 +228,15 @@ struct tool_ask *tool_ask(struct tool_run *run, const char *operation)
 
 void tool_ask_path(struct tool_ask *ask, const char *name, struct span value)
 {
-	struct tool_parameter *p;
+	struct tool_parameter *p = ask->paths;
 
-	assert(ask->n_paths < RUNNER_PATHS_MAX);
-	p = &ask->paths[ask->n_paths++];
+	/* Callers may say a name twice. */
+	while (p < ask->paths + ask->n_paths && strcmp(p->name, name) != 0)
+		p++;
+	if (p == ask->paths + ask->n_paths) {
+		assert(ask->n_paths < RUNNER_PATHS_MAX);
+		ask->n_paths++;
+	}
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	p->value = tool_keep(ask->run, value);
 }
@@ -291,6 +303,11 @@ void tool_ask_region(struct tool_ask *ask, struct span region)
 void tool_ask_home(struct tool_ask *ask)
 {
 	ask->home = true;
+}
+
+void tool_ask_endpoint(struct tool_ask *ask, struct span url)
+{
+	ask->endpoint = tool_keep(ask->run, url);
 }
 
 void tool_ask_cache(struct tool_ask *ask, const char *tier)
