@@ -235,9 +235,24 @@ static void mask(const struct tool_run *run, struct buf *text)
 	*text = masked;
 }
 
+/* What an auditor wants to know of a run. */
+static const struct tool_ask *notable(const struct tool_run *run)
+{
+	const struct tool_ask *found = NULL;
+
+	for (const struct tool_ask *a = run->asks; a; a = a->next) {
+		if (a->internal || a->state == ASK_NEW)
+			continue;
+		if (!found || operation_is_read_only(found->op))
+			found = a;
+	}
+	return found;
+}
+
 static void conclude(struct tool_run *run)
 {
 	struct buf text = { .max = 2 * TOOL_RESULT_MAX };
+	const struct tool_ask *ask = notable(run);
 	struct runner_result result;
 
 	if (!run->failed && buf_err(&run->out) < 0)
@@ -265,6 +280,8 @@ static void conclude(struct tool_run *run)
 		.text = buf_span(&text),
 		.structured = buf_span(&run->out),
 		.error = run->failed ? tool_error_name(run->category) : NULL,
+		.operation = ask ? operation_id(ask->op) : SPAN(""),
+		.request_id = span_str(ask ? ask->call.request_id : ""),
 	};
 	run->in.on_done(run, &result);
 	buf_free(&text);

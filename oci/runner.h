@@ -59,6 +59,10 @@ struct runner_result {
 	struct span text;       /* Markdown or JSON, plain text */
 	struct span structured; /* one JSON object */
 	const char *error;      /* for records: static category; NULL: none */
+	/* For records, too: the operation that was asked for, the one that
+	   changed something before those that only read; and the cloud's id of
+	   that request. Empty when nothing was asked. */
+	struct span operation, request_id;
 };
 
 /* A call. Everything is the caller's and lives until on_done. */

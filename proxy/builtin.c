@@ -1,5 +1,6 @@
 #include "proxy/builtin.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -31,6 +32,7 @@ struct builtin_call {
 	const struct backend *backend;
 	struct span compartments[BUILTIN_COMPARTMENTS];
 	enum view_era era;
+	char operation[BUILTIN_OPERATION_MAX], request_id[CLIENT_ID_MAX];
 	struct span uri; /* of a resource, as the client said it */
 	struct timer timer;
 	struct buf id, token, arguments; /* raw, of the message */
@@ -151,6 +153,10 @@ static void on_done(struct tool_run *run, const struct runner_result *result)
 	struct buf *out = &c->builtin->out;
 
 	c->run = NULL; /* the runner ends it after this */
+	snprintf(c->operation, sizeof(c->operation), "%.*s",
+	         SPAN_ARG(result->operation));
+	snprintf(c->request_id, sizeof(c->request_id), "%.*s",
+	         SPAN_ARG(result->request_id));
 	buf_reset(out);
 	buf_puts(out, "{\"jsonrpc\":\"2.0\",\"id\":");
 	buf_add_span(out, buf_span(&c->id));
@@ -366,4 +372,14 @@ void builtin_end(struct builtin_call *c)
 	buf_free(&c->token);
 	buf_free(&c->arguments);
 	free(c);
+}
+
+struct span builtin_operation(const struct builtin_call *c)
+{
+	return span_str(c->operation);
+}
+
+struct span builtin_request_id(const struct builtin_call *c)
+{
+	return span_str(c->request_id);
 }

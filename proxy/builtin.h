@@ -16,10 +16,11 @@
 #include "proxy/reply.h"
 #include "shm/snapshot.h"
 
-#define BUILTIN_STREAM_MS                                                     \
-	10000                    /* then a client that takes events gets some \
-	                          */
-#define BUILTIN_COMPARTMENTS 256 /* mutation_compartments that count */
+#define BUILTIN_STREAM_MS                                                      \
+	10000                     /* then a client that takes events gets some \
+	                           */
+#define BUILTIN_COMPARTMENTS  256 /* mutation_compartments that count */
+#define BUILTIN_OPERATION_MAX 160 /* bytes of an operation, for records */
 
 struct builtin; /* what all calls of one worker share */
 
@@ -47,5 +48,10 @@ void builtin_start(struct builtin *builtin, struct reply *reply,
 /* The request is over, answered or not: nothing is sent any more. NULL is
  * fine. */
 void builtin_end(struct builtin_call *c);
+
+/* For the audit trail: what was asked of the cloud, and the cloud's id of that
+ * request; empty when nothing was, or not yet. */
+struct span builtin_operation(const struct builtin_call *c);
+struct span builtin_request_id(const struct builtin_call *c);
 
 #endif

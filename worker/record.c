@@ -212,6 +212,10 @@ static void audit(struct worker *w, const struct request *r, uint64_t us)
 	board_audit(w->board, &row);
 
 	common(b, SPAN("audit"), w, r, us);
+	if (r->builtin) {
+		add(b, SPAN("operation"), builtin_operation(r->builtin));
+		add(b, SPAN("opc_request_id"), builtin_request_id(r->builtin));
+	}
 	buf_puts(b, "}\n");
 }
 
