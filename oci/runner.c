@@ -413,6 +413,15 @@ static void put_limit(struct tool_ask *ask)
 			(int64_t)MIN(ask->call.wanted, (size_t)RUNNER_LIMIT));
 }
 
+/* Did the caller give one? */
+static bool has_retry_token(const struct tool_ask *ask)
+{
+	static const char name[] = "opc-retry-token: ";
+
+	return ask->fields.len && memmem(ask->fields.bytes, ask->fields.len,
+	                                 name, sizeof(name) - 1);
+}
+
 static void put_retry_token(struct tool_ask *ask)
 {
 	uint8_t bytes[RETRY_TOKEN_BYTES];
@@ -439,7 +448,7 @@ static bool build(struct tool_ask *ask)
 		buf_add_span(&ask->url, buf_span(&ask->query));
 	}
 	if (operation_has_retry_token(ask->op) &&
-	    !operation_is_read_only(ask->op))
+	    !operation_is_read_only(ask->op) && !has_retry_token(ask))
 		put_retry_token(ask);
 	if (buf_err(&ask->url) < 0 || buf_err(&ask->query) < 0 ||
 	    buf_err(&ask->fields) < 0 || buf_err(&ask->body) < 0) {
