@@ -37,7 +37,7 @@ static struct runner_account account;
 
 /* The keeper's place. */
 static struct {
-	unsigned asked;
+	size_t asked;
 	int err;
 	bool silent;
 	const char *region;
@@ -677,12 +677,14 @@ Test(runner, identifiers_are_masked)
 
 /* --- cancelling ----------------------------------------------------------- */
 
-static void cancel_after(const struct tool_function *function, uint64_t ms)
+/* As soon as the count is there. */
+static void cancel_at(const struct tool_function *function, const size_t *count,
+                      size_t there)
 {
 	struct tool_run *run = begin(function, "{}");
 
-	if (ms)
-		turn(ms);
+	for (int i = 0; *count < there && i < WATCH_MS / 10; i++)
+		turn(10);
 	cr_assert_eq(ended.times, 0);
 	cr_expect_eq(runner_running(runner), 1);
 	runner_cancel(run);
@@ -693,14 +695,14 @@ static void cancel_after(const struct tool_function *function, uint64_t ms)
 
 Test(runner, cancelled_before_it_begins)
 {
-	cancel_after(&many_function, 0);
+	cancel_at(&many_function, &keeping.asked, 0);
 	cr_expect_eq(keeping.asked, 0);
 }
 
 Test(runner, cancelled_while_its_identity_is_asked_for)
 {
 	keeping.silent = true;
-	cancel_after(&many_function, 20);
+	cancel_at(&many_function, &keeping.asked, 1);
 	cr_expect_eq(keeping.asked, 1);
 }
 
@@ -708,7 +710,7 @@ Test(runner, cancelled_while_requests_run)
 {
 	wanted = 20;
 	cloud.silent = true;
-	cancel_after(&many_function, 20);
+	cancel_at(&many_function, &cloud.n, RUNNER_PARALLEL_MAX);
 	cr_expect_eq(cloud.n, RUNNER_PARALLEL_MAX);
 }
 
