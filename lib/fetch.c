@@ -3,7 +3,6 @@
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "lib/buf.h"
@@ -25,14 +24,13 @@ struct watch {
 struct fetcher {
 	struct loop *loop;
 	CURLM *multi;
-	struct timer timer;   /* libcurl's own */
-	struct source wakeup; /* an eventfd */
-	bool kicked;          /* a wake-up is under way */
-	unsigned depth;       /* calls into libcurl going on */
-	struct fetch *fresh;  /* libcurl does not know of them yet */
-	struct fetch *all;    /* it does */
-	struct fetch *due;    /* of those, to be resumed in this turn */
-	struct fetch *dead;   /* cancelled while depth was not 0 */
+	struct timer timer; /* libcurl's own */
+	struct timer wakeup;
+	unsigned depth;      /* calls into libcurl going on */
+	struct fetch *fresh; /* libcurl does not know of them yet */
+	struct fetch *all;   /* it does */
+	struct fetch *due;   /* of those, to be resumed in this turn */
+	struct fetch *dead;  /* cancelled while depth was not 0 */
 	struct watch *spare;
 };
 
@@ -103,14 +101,12 @@ static const struct {
 
 static void reap(struct fetcher *fr);
 static void drain(struct fetcher *fr);
+static void on_wakeup(struct timer *t);
 
 /* Wake the loop up, to go on from there and not from inside the caller. */
 static void kick(struct fetcher *fr)
 {
-	if (fr->kicked)
-		return;
-	fr->kicked = eventfd_write(fr->wakeup.fd, 1) == 0;
-	assert(fr->kicked);
+	loop_soon(fr->loop, &fr->wakeup, on_wakeup);
 }
 
 static void act(struct fetcher *fr, curl_socket_t fd, int events)
@@ -784,14 +780,10 @@ static void resume_all(struct fetcher *fr)
 /* --- the fetcher -----------------------------------------------------------
  */
 
-static void on_wakeup(struct source *src, uint32_t events)
+static void on_wakeup(struct timer *t)
 {
-	struct fetcher *fr = CONTAINER_OF(src, struct fetcher, wakeup);
-	eventfd_t count;
+	struct fetcher *fr = CONTAINER_OF(t, struct fetcher, wakeup);
 
-	(void)events;
-	eventfd_read(src->fd, &count);
-	fr->kicked = false;
 	add_new(fr);
 	resume_all(fr);
 	act(fr, CURL_SOCKET_TIMEOUT, 0);
@@ -799,17 +791,9 @@ static void on_wakeup(struct source *src, uint32_t events)
 
 static bool begin(struct fetcher *fr)
 {
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-	if (fd < 0)
-		return false;
-	fr->wakeup = (struct source){ .fd = fd, .on_ready = on_wakeup };
 	fr->multi = curl_multi_init();
-	if (!fr->multi || loop_add(fr->loop, &fr->wakeup, EPOLLIN) < 0) {
-		fr->wakeup.fd = -1;
-		close(fd);
+	if (!fr->multi)
 		return false;
-	}
 	curl_multi_setopt(fr->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
 	curl_multi_setopt(fr->multi, CURLMOPT_SOCKETDATA, fr);
 	curl_multi_setopt(fr->multi, CURLMOPT_TIMERFUNCTION, set_timer);
@@ -828,7 +812,6 @@ struct fetcher *fetcher_new(struct loop *loop)
 	if (!fr)
 		return NULL;
 	fr->loop = loop;
-	fr->wakeup.fd = -1;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
 		free(fr);
 		return NULL;
@@ -871,10 +854,7 @@ void fetcher_free(struct fetcher *fr)
 	if (fr->multi)
 		curl_multi_cleanup(fr->multi);
 	loop_timer_stop(fr->loop, &fr->timer);
-	if (fr->wakeup.fd >= 0) {
-		loop_remove(fr->loop, &fr->wakeup);
-		close(fr->wakeup.fd);
-	}
+	loop_timer_stop(fr->loop, &fr->wakeup);
 	while (fr->spare) {
 		struct watch *w = fr->spare;
 

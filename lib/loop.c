@@ -149,10 +149,10 @@ static void heap_remove(struct loop *loop, struct timer *t)
 	sift_down(loop, last->place);
 }
 
-void loop_timer(struct loop *loop, struct timer *t, uint64_t in_ms,
-                void (*on_due)(struct timer *t))
+static void set_due(struct loop *loop, struct timer *t, uint64_t due_ms,
+                    void (*on_due)(struct timer *t))
 {
-	t->due_ms = loop->now_ms + MAX(in_ms, 1u); /* never in this turn */
+	t->due_ms = due_ms;
 	t->on_due = on_due;
 	if (t->place && t->queued_ms <= t->due_ms)
 		return; /* looked at again when the old time comes */
@@ -160,6 +160,19 @@ void loop_timer(struct loop *loop, struct timer *t, uint64_t in_ms,
 		heap_remove(loop, t);
 	t->queued_ms = t->due_ms;
 	heap_add(loop, t);
+}
+
+void loop_timer(struct loop *loop, struct timer *t, uint64_t in_ms,
+                void (*on_due)(struct timer *t))
+{
+	/* Never in this turn. */
+	set_due(loop, t, loop->now_ms + MAX(in_ms, 1u), on_due);
+}
+
+void loop_soon(struct loop *loop, struct timer *t,
+               void (*on_due)(struct timer *t))
+{
+	set_due(loop, t, MAX(loop->now_ms, 1u), on_due);
 }
 
 void loop_timer_stop(struct loop *loop, struct timer *t)
@@ -193,7 +206,12 @@ static int wait_ms(const struct loop *loop)
 
 static void fire_due(struct loop *loop)
 {
-	while (loop->n_heap && loop->heap[1]->queued_ms <= loop->now_ms) {
+	/* Timers that arm others, or themselves, for now shall not keep the
+	   loop from turning. */
+	uint32_t left = loop->n_heap;
+
+	while (loop->n_heap && left-- &&
+	       loop->heap[1]->queued_ms <= loop->now_ms) {
 		struct timer *t = loop->heap[1];
 
 		if (t->due_ms > loop->now_ms) { /* was pushed back */

@@ -65,6 +65,11 @@ void loop_close(struct loop *loop, struct source *src);
 void loop_timer(struct loop *loop, struct timer *t, uint64_t in_ms,
                 void (*on_due)(struct timer *t));
 
+/* (Re)arm a timer for the end of this turn, or of the next when it is armed by
+ * a timer: as soon as possible, but from the loop. */
+void loop_soon(struct loop *loop, struct timer *t,
+               void (*on_due)(struct timer *t));
+
 /* Disarm; harmless when not armed. Must be called before t is freed. */
 void loop_timer_stop(struct loop *loop, struct timer *t);
 

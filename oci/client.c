@@ -319,7 +319,7 @@ static bool retry_401(struct client_call *c)
 		c->client->skew_s = c->skew_s;
 		c->refused_generation = 0; /* the key is not to blame */
 	}
-	loop_timer(c->client->config.loop, &c->timer, 0, on_pause_over);
+	loop_soon(c->client->config.loop, &c->timer, on_pause_over);
 	return true;
 }
 
@@ -708,5 +708,5 @@ void client_start(struct client *client, struct client_call *c)
 	if (c->wanted)
 		buf_putc(&c->answer, '[');
 	/* on_done may not come from inside. */
-	loop_timer(client->config.loop, &c->timer, 0, on_pause_over);
+	loop_soon(client->config.loop, &c->timer, on_pause_over);
 }

@@ -605,7 +605,7 @@ static void start_ask(struct tool_ask *ask)
 	}
 	ask->call.on_done = on_call_done;
 	if (find_kept(ask)) {
-		loop_timer(runner->config.loop, &ask->call.timer, 0, on_found);
+		loop_soon(runner->config.loop, &ask->call.timer, on_found);
 		return;
 	}
 	if (runner->config.send)
@@ -723,7 +723,7 @@ static void pump(struct tool_run *run)
 			loop_timer(loop, &run->timer, run->sleep_ms, on_slept);
 		return;
 	}
-	loop_timer(loop, &run->timer, 0, on_next_phase);
+	loop_soon(loop, &run->timer, on_next_phase);
 }
 
 static void step(struct tool_run *run)
@@ -792,7 +792,7 @@ static void use_identity(struct tool_run *run, const struct identity_row *row)
 	if (row->home[0])
 		run->home = tool_keep(run, span_str(row->home));
 	set_region(run, tool_keep(run, span_str(row->region)));
-	loop_timer(run->runner->config.loop, &run->timer, 0, on_next_phase);
+	loop_soon(run->runner->config.loop, &run->timer, on_next_phase);
 }
 
 static void on_identity(void *owner, const struct signature_answer *answer)
@@ -806,8 +806,8 @@ static void on_identity(void *owner, const struct signature_answer *answer)
 		if (run->function->offline) {
 			run->no_identity = tool_keep(run, answer->sentence);
 			set_region(run, span_of(NULL, 0));
-			loop_timer(runner->config.loop, &run->timer, 0,
-			           on_next_phase);
+			loop_soon(runner->config.loop, &run->timer,
+			          on_next_phase);
 			return;
 		}
 		tool_fail(run,
@@ -850,7 +850,7 @@ static void identify(struct tool_run *run)
 	run->identifying = NULL;
 	tool_fail(run, TOOL_SERVICE, NULL,
 	          "too many calls wait for a signature");
-	loop_timer(runner->config.loop, &run->timer, 0, on_next_phase);
+	loop_soon(runner->config.loop, &run->timer, on_next_phase);
 }
 
 static void on_begin(struct timer *t)
@@ -901,6 +901,6 @@ struct tool_run *runner_start(struct runner *runner,
 		run->next->prev = &run->next;
 	runner->runs = run;
 	runner->n_runs++;
-	loop_timer(runner->config.loop, &run->timer, 0, on_begin);
+	loop_soon(runner->config.loop, &run->timer, on_begin);
 	return run;
 }

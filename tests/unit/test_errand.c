@@ -145,16 +145,18 @@ Test(errand, stopped_in_the_middle)
 {
 	struct errand e = { 0 };
 	bool never = true;
+	char url[256];
 
 	fixture_cloud_answer("/a", 503, "", "");
 	fixture_cloud.errands.pause_ms = 1000;
 	ask(&e, "/b", (struct errand_request){ 0 });
 	done = false;
-	errand_start(
-		&e, &fixture_cloud.errands,
-		&(struct errand_request){ .method = SPAN("GET"),
-	                                  .url = span_str(fixture_cloud.url) },
-		on_done, NULL);
+	/* Refused, then waiting for the next try. */
+	snprintf(url, sizeof(url), "%s/a", fixture_cloud.url);
+	errand_start(&e, &fixture_cloud.errands,
+	             &(struct errand_request){ .method = SPAN("GET"),
+	                                       .url = span_str(url) },
+	             on_done, NULL);
 	fixture_turn_until(&never);
 	errand_stop(&e);
 	errand_stop(&e);

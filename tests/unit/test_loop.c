@@ -150,6 +150,39 @@ static void pair(struct end_of_pair *e, int *other)
 	cr_assert_eq(loop_add(loop, &e->src, EPOLLIN), 0);
 }
 
+/* As soon as possible, without waiting, and without keeping others waiting. */
+struct soon {
+	struct timer timer;
+	int left;
+};
+
+static void on_soon(struct timer *t)
+{
+	struct soon *s = CONTAINER_OF(t, struct soon, timer);
+
+	if (--s->left)
+		loop_soon(loop, t, on_soon);
+	else
+		loop_stop(loop);
+}
+
+Test(loop, soon_is_now)
+{
+	struct soon s = { .left = 1000 };
+	struct timer limit = { 0 };
+	uint64_t begin_ms;
+
+	loop_timer(loop, &limit, 900, on_stop);
+	begin_ms = clock_mono_ms();
+	loop_soon(loop, &s.timer, on_soon);
+	cr_assert_eq(loop_run(loop), 0);
+	cr_expect_eq(s.left, 0);
+	cr_expect_lt(clock_mono_ms() - begin_ms, 900u);
+	loop_soon(loop, &s.timer, on_soon);
+	loop_timer_stop(loop, &s.timer);
+	loop_timer_stop(loop, &limit);
+}
+
 Test(loop, a_source_is_told_when_it_is_ready_and_when_it_is_gone)
 {
 	struct end_of_pair e;
