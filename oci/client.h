@@ -3,10 +3,10 @@
  * where that is right, followed from page to page.
  *
  * One client belongs to one loop. A request is repeated, with growing pauses
- * of random length, when no answer came, on 429, on 409 for a moment's state,
- * and on 5xx but 501, as long as it may be sent twice and its time is not
- * over; a retry-after field is honoured. A 401 gets one more try with a newer
- * key or token, and with the server's clock when ours is wrong.
+ * of random length, when no answer came, on 429, when a GET meets 409 for a
+ * moment's state, and on 5xx but 501, as long as it may be sent twice and its
+ * time is not over; a retry-after field is honoured. A 401 gets one more try
+ * with a newer key or token, and with the server's clock when ours is wrong.
  *
  * Nothing that comes back is trusted: a body is checked completely as JSON
  * before anybody looks into it.

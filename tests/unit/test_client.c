@@ -774,7 +774,7 @@ static void *serve_slowly(void *arg)
 	if (fd < 0)
 		return NULL;
 	good = !trickles || send(fd, head, sizeof(head) - 1, MSG_NOSIGNAL) > 0;
-	for (int i = 0; i < 300 && good; i++) {
+	for (int i = 0; i < 100 && good; i++) {
 		usleep(10000);
 		good = !trickles || send(fd, " ", 1, MSG_NOSIGNAL) == 1;
 	}
