@@ -265,12 +265,12 @@ static uint64_t random_below(struct client *client, uint64_t limit)
 
 /* Try again after a while; false: there have been enough tries, or there is no
  * time. */
-static bool pause_then_retry(struct client_call *c)
+static bool pause_then_retry(struct client_call *c, unsigned tries_max)
 {
 	struct loop *loop = c->client->config.loop;
 	uint64_t span_ms, wait_ms;
 
-	if (c->tries >= CLIENT_ATTEMPTS_MAX)
+	if (c->tries >= tries_max)
 		return false;
 	span_ms = MIN((uint64_t)CLIENT_PAUSE_MS << (c->tries - 1),
 	              (uint64_t)CLIENT_PAUSE_MAX_MS);
@@ -344,7 +344,7 @@ static void judge_error(struct client_call *c)
 		if (retry_401(c))
 			return;
 		explain_401(c);
-	} else if (is_passing(c) && pause_then_retry(c)) {
+	} else if (is_passing(c) && pause_then_retry(c, CLIENT_ATTEMPTS_MAX)) {
 		return;
 	}
 	finish(c, CLIENT_STATUS);
@@ -480,7 +480,9 @@ static void on_end(struct fetch *f, int err, const char *sentence)
 		       err == -EKEYREJECTED ? CLIENT_NETWORK : CLIENT_GARBAGE);
 		return;
 	}
-	if ((!sent || c->repeatable) && pause_then_retry(c))
+	if ((!sent || c->repeatable) &&
+	    pause_then_retry(c,
+	                     sent ? CLIENT_ATTEMPTS_MAX : CLIENT_CONNECTS_MAX))
 		return;
 	finish(c, err == -ETIMEDOUT ? CLIENT_TIMEOUT : CLIENT_NETWORK);
 }

@@ -23,6 +23,7 @@
 #include "oci/signature.h"
 
 #define CLIENT_ATTEMPTS_MAX  8     /* of one page, the first included */
+#define CLIENT_CONNECTS_MAX  5     /* of those, when nothing could be sent */
 #define CLIENT_PAUSE_MS      250   /* before the second; doubled each time */
 #define CLIENT_PAUSE_MAX_MS  30000 /* of a pause, retry-after included */
 #define CLIENT_SKEW_S        300   /* more than this is refused by the cloud */

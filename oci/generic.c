@@ -223,19 +223,6 @@ static bool is_one_value(struct span raw)
 	}
 }
 
-/* Encoded it would stay one segment, but who decodes it on the way? */
-static bool climbs(struct span text)
-{
-	while (text.len) {
-		struct span part = span_first(text, span_find(text, '/'));
-
-		if (span_is(part, ".") || span_is(part, ".."))
-			return true;
-		text = span_from(text, MIN(part.len + 1, text.len));
-	}
-	return false;
-}
-
 /* The text of one value; false after tool_fail(). */
 static bool check_value(struct tool_run *run,
                         const struct operation_parameter *p, struct span raw,
@@ -256,11 +243,6 @@ static bool check_value(struct tool_run *run,
 		          SPAN_ARG(p->name), VALUE_MAX);
 	else if (!operation_check_parameter(c->op, p->name, *text, why))
 		tool_fail(run, TOOL_VALIDATION, NULL, "%s", why);
-	else if (p->place == OPERATION_IN_PATH && climbs(*text))
-		tool_fail(run, TOOL_VALIDATION, NULL,
-		          "parameters.%.*s: \".\" and \"..\" cannot be part of "
-		          "a path",
-		          SPAN_ARG(p->name));
 	else
 		return true;
 	return false;

@@ -226,6 +226,19 @@ struct tool_ask *tool_ask(struct tool_run *run, const char *operation)
 	return ask;
 }
 
+/* Encoded it would stay one segment, but who decodes it on the way? */
+static bool climbs(struct span text)
+{
+	while (text.len) {
+		struct span part = span_first(text, span_find(text, '/'));
+
+		if (span_is(part, ".") || span_is(part, ".."))
+			return true;
+		text = span_from(text, MIN(part.len + 1, text.len));
+	}
+	return false;
+}
+
 void tool_ask_path(struct tool_ask *ask, const char *name, struct span value)
 {
 	struct tool_parameter *p = ask->paths;
@@ -235,6 +248,11 @@ void tool_ask_path(struct tool_ask *ask, const char *name, struct span value)
 		p++;
 	if (p == ask->paths + ask->n_paths) {
 		assert(ask->n_paths < RUNNER_PATHS_MAX);
+		if (climbs(value))
+			tool_fail(
+				ask->run, TOOL_VALIDATION, NULL,
+				"%s: \".\" and \"..\" cannot be part of a path",
+				name);
 		ask->n_paths++;
 	}
 	snprintf(p->name, sizeof(p->name), "%s", name);

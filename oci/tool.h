@@ -124,7 +124,8 @@ int64_t tool_now_s(const struct tool_run *run);
  */
 struct tool_ask *tool_ask(struct tool_run *run, const char *operation);
 
-/* A path parameter; encoded so that it stays one segment. */
+/* A path parameter; encoded so that it stays one segment. "." and ".." in it
+ * fail the run: who knows who decodes it on the way. */
 void tool_ask_path(struct tool_ask *ask, const char *name, struct span value);
 
 /* A query parameter; empty values are left out. May be repeated for lists. */
