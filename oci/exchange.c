@@ -17,7 +17,7 @@ static_assert(sizeof(struct head) ==
                       16 + 8 * EXCHANGE_NUMBERS + 4 * EXCHANGE_TEXTS,
               "no padding may carry what was in memory before");
 
-int exchange_write(const struct exchange *message, struct buf *into)
+int exchange_write(const struct exchange_message *message, struct buf *into)
 {
 	struct head head = { .form = EXCHANGE_FORM,
 		             .kind = message->kind,
@@ -38,7 +38,7 @@ int exchange_write(const struct exchange *message, struct buf *into)
 }
 
 bool exchange_read(struct span packet, enum exchange_kind kind,
-                   struct exchange *out)
+                   struct exchange_message *out)
 {
 	struct head head;
 

@@ -61,7 +61,7 @@ enum exchange_answer_text {
 };
 
 /* One message; an answer has the id of its question. */
-struct exchange {
+struct exchange_message {
 	enum exchange_kind kind;
 	uint64_t id;
 	uint64_t numbers[EXCHANGE_NUMBERS];
@@ -70,12 +70,13 @@ struct exchange {
 
 /* Append a message. Returns 0, -EMSGSIZE when it would be longer than
  * EXCHANGE_MAX, or buf_err() of into. */
-MUST_CHECK int exchange_write(const struct exchange *message, struct buf *into);
+MUST_CHECK int exchange_write(const struct exchange_message *message,
+                              struct buf *into);
 
 /* Read a packet of the expected kind; texts point into it. False when it is no
  * such message. */
 MUST_CHECK bool exchange_read(struct span packet, enum exchange_kind kind,
-                              struct exchange *out);
+                              struct exchange_message *out);
 
 /* What exchange_receive() says when the other end is closed. */
 #define EXCHANGE_CLOSED (-EPIPE)

@@ -661,7 +661,7 @@ static bool ask_home(struct tool_run *run)
 	a = tool_ask(run, "identity/Identity/ListRegionSubscriptions");
 	tool_ask_path(a, "tenancyId", tool_tenancy(run));
 	tool_ask_cache(a, "static");
-	a->internal = true;
+	a->internal = a->optional = true; /* else the run's region must do */
 	if (!run->failed)
 		start_ask(a);
 	return !run->failed; /* else nothing will come */
@@ -795,6 +795,19 @@ static void use_identity(struct tool_run *run, const struct identity_row *row)
 	loop_soon(run->runner->config.loop, &run->timer, on_next_phase);
 }
 
+static enum tool_error identity_error(int err)
+{
+	switch (err) {
+	case -ETIMEDOUT:
+	case -EBUSY:
+		return TOOL_TIMEOUT;
+	case -EIO:
+		return TOOL_NETWORK;
+	default:
+		return TOOL_AUTHENTICATION;
+	}
+}
+
 static void on_identity(void *owner, const struct signature_answer *answer)
 {
 	struct tool_run *run = owner;
@@ -810,10 +823,8 @@ static void on_identity(void *owner, const struct signature_answer *answer)
 			          on_next_phase);
 			return;
 		}
-		tool_fail(run,
-		          answer->err == -ETIMEDOUT ? TOOL_TIMEOUT
-		                                    : TOOL_AUTHENTICATION,
-		          NULL, "%.*s", SPAN_ARG(answer->sentence));
+		tool_fail(run, identity_error(answer->err), NULL, "%.*s",
+		          SPAN_ARG(answer->sentence));
 		conclude(run);
 		return;
 	}

@@ -173,7 +173,7 @@ static uint64_t flags_of(const struct signature_request *r)
 
 static int compose(struct signature *s, const struct signature_request *r)
 {
-	const struct exchange ask = {
+	const struct exchange_message ask = {
 		.kind = EXCHANGE_ASK,
 		.id = s->id,
 		.numbers = { [ASK_CREDENTIAL] = r->credential,
@@ -246,7 +246,7 @@ static struct signature *find(struct signature_channel *c, uint64_t id)
 static void take_answer(struct signature_channel *c, struct span packet)
 {
 	struct sockaddr_storage at[SIGNATURE_ADDRESSES_MAX];
-	struct exchange got;
+	struct exchange_message got;
 	struct signature *s = NULL;
 	struct span addresses;
 

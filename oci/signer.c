@@ -60,7 +60,7 @@ struct signer {
 
 /* Without room for it the worker will ask again. */
 static void send_answer(struct signer *s, const struct worker *w,
-                        const struct exchange *answer)
+                        const struct exchange_message *answer)
 {
 	buf_reset(&s->packet);
 	if (exchange_write(answer, &s->packet) < 0 ||
@@ -75,7 +75,7 @@ static void answer_error(struct signer *s, const struct worker *w, uint64_t id,
 	s->counts.failed++;
 	send_answer(
 		s, w,
-		&(struct exchange){
+		&(struct exchange_message){
 			.kind = EXCHANGE_ANSWER,
 			.id = id,
 			.numbers = { [ANSWER_ERR] = (uint64_t)-err },
@@ -90,7 +90,7 @@ static void answer_pass(struct signer *s, const struct worker *w, uint64_t id,
 	s->counts.signed_ok++;
 	send_answer(
 		s, w,
-		&(struct exchange){
+		&(struct exchange_message){
 			.kind = EXCHANGE_ANSWER,
 			.id = id,
 			.numbers = { [ANSWER_GENERATION] = pass->generation,
@@ -204,7 +204,7 @@ static bool gives_tokens(struct span host)
 
 /* NULL, or why not. */
 static const char *refusal(const struct holder *h, const struct pass *pass,
-                           const struct exchange *ask)
+                           const struct exchange_message *ask)
 {
 	struct span host = ask->texts[ASK_HOST];
 	struct url_authority at;
@@ -227,7 +227,7 @@ static const char *refusal(const struct holder *h, const struct pass *pass,
  */
 
 static enum sign_error sign(struct signer *s, const struct pass *pass,
-                            const struct exchange *ask)
+                            const struct exchange_message *ask)
 {
 	char date[SIGN_DATE_LEN + 1];
 	uint64_t flags = ask->numbers[ASK_FLAGS];
@@ -270,7 +270,7 @@ static void let_wait(struct signer *s, struct waiting ***last, struct holder *h,
 
 /* Where is it? False: it waits for that, or has been answered. */
 static bool find_host(struct holder *h, struct worker *w,
-                      const struct exchange *ask, struct span packet)
+                      const struct exchange_message *ask, struct span packet)
 {
 	struct signer *s = h->signer;
 	struct span host = ask->texts[ASK_HOST];
@@ -294,8 +294,8 @@ static bool find_host(struct holder *h, struct worker *w,
 }
 
 static void serve_with(struct holder *h, struct worker *w,
-                       const struct exchange *ask, const struct pass *pass,
-                       struct span packet)
+                       const struct exchange_message *ask,
+                       const struct pass *pass, struct span packet)
 {
 	struct signer *s = h->signer;
 	bool identity_only = ask->numbers[ASK_FLAGS] & ASK_IDENTITY_ONLY;
@@ -389,7 +389,7 @@ static void answer_failure(struct holder *h, const struct worker *w,
 }
 
 /* Nobody waits for it any more, or never did. */
-static bool is_late(const struct exchange *ask)
+static bool is_late(const struct exchange_message *ask)
 {
 	return ask->numbers[ASK_DEADLINE] <= clock_mono_ms();
 }
@@ -397,7 +397,7 @@ static bool is_late(const struct exchange *ask)
 static void serve_waiting(struct holder *h, struct waiting *wait)
 {
 	const struct pass *pass = principal_pass(h->principal);
-	struct exchange ask;
+	struct exchange_message ask;
 
 	if (buf_err(&wait->packet) ||
 	    !exchange_read(buf_span(&wait->packet), EXCHANGE_ASK, &ask) ||
@@ -459,7 +459,7 @@ static struct holder *find_holder(struct signer *s, uint64_t id)
 
 static void take_ask(struct signer *s, struct worker *w, struct span packet)
 {
-	struct exchange ask;
+	struct exchange_message ask;
 	struct holder *h;
 
 	if (!exchange_read(packet, EXCHANGE_ASK, &ask)) {

@@ -57,7 +57,7 @@ static void on_question(struct source *source, uint32_t events)
 {
 	char room[EXCHANGE_MAX];
 	struct buf packet = { .max = EXCHANGE_MAX };
-	struct exchange question,
+	struct exchange_message question,
 		answer = { .kind = EXCHANGE_ANSWER,
 		           .texts = { [ANSWER_TENANCY] = SPAN(FIXTURE_TENANCY),
 		                      [ANSWER_REGION] = SPAN(FIXTURE_REGION),

@@ -8,16 +8,13 @@
 #include <unistd.h>
 
 #include "lib/crypto.h"
+#include "oci/exchange.h"
 #include "oci/functions.h"
 #include "oci/pack.h"
 #include "oci/path.h"
 #include "oci/stock.h"
 #include "proxy/manifest.h"
 #include "tests/unit/fixture_proxy.h"
-
-/* proxy/upstream.h has a structure of the same name. */
-#define exchange oci_exchange
-#include "oci/exchange.h"
 
 #define TENANCY "ocid1.tenancy.oc1..aaaaaaaatenancy"
 #define COST    "oci_cost_monthly_trend" /* one that says how far it is */
@@ -37,7 +34,7 @@ static void on_question(struct source *source, uint32_t events)
 {
 	char room[EXCHANGE_MAX];
 	struct buf packet = { .max = EXCHANGE_MAX };
-	struct exchange q, answer = { .kind = EXCHANGE_ANSWER };
+	struct exchange_message q, answer = { .kind = EXCHANGE_ANSWER };
 	int n = exchange_receive(source->fd, room);
 
 	(void)events;

@@ -49,7 +49,7 @@ static void on_question(struct source *source, uint32_t events)
 {
 	char room[EXCHANGE_MAX];
 	struct buf packet = { .max = EXCHANGE_MAX };
-	struct exchange q, answer = { .kind = EXCHANGE_ANSWER };
+	struct exchange_message q, answer = { .kind = EXCHANGE_ANSWER };
 	int n = exchange_receive(source->fd, room);
 
 	(void)events;

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const struct exchange sample = {
+static const struct exchange_message sample = {
 	.kind = EXCHANGE_ASK,
 	.id = UINT64_C(0x1122334455667788),
 	.numbers = { [ASK_CREDENTIAL] = 7, [ASK_SKEW_S] = (uint64_t)-3 },
@@ -14,7 +14,7 @@ static const struct exchange sample = {
 Test(exchange, what_is_written_is_read)
 {
 	struct buf b = { .max = EXCHANGE_MAX };
-	struct exchange got;
+	struct exchange_message got;
 
 	cr_assert_eq(exchange_write(&sample, &b), 0);
 	cr_assert(exchange_read(buf_span(&b), EXCHANGE_ASK, &got));
@@ -30,7 +30,7 @@ Test(exchange, what_is_written_is_read)
 Test(exchange, no_cut_and_no_longer_message_is_one)
 {
 	struct buf b = { .max = EXCHANGE_MAX };
-	struct exchange got;
+	struct exchange_message got;
 
 	cr_assert_eq(exchange_write(&sample, &b), 0);
 	for (size_t n = 0; n < b.len; n++)
@@ -44,7 +44,7 @@ Test(exchange, no_cut_and_no_longer_message_is_one)
 Test(exchange, every_changed_byte_of_the_head_is_survived)
 {
 	struct buf b = { .max = EXCHANGE_MAX };
-	struct exchange got;
+	struct exchange_message got;
 
 	cr_assert_eq(exchange_write(&sample, &b), 0);
 	for (size_t i = 0; i < b.len; i++)
@@ -63,7 +63,7 @@ Test(exchange, too_long_is_not_written)
 {
 	static char text[EXCHANGE_MAX];
 	struct buf b = { .max = EXCHANGE_MAX };
-	struct exchange m = { .kind = EXCHANGE_ANSWER };
+	struct exchange_message m = { .kind = EXCHANGE_ANSWER };
 
 	m.texts[ANSWER_LINES] = span_of(text, sizeof(text));
 	cr_assert_eq(exchange_write(&m, &b), -EMSGSIZE);

@@ -100,7 +100,7 @@ static void turn(uint64_t ms)
 }
 
 /* The next question, as the keeper gets it; false: none. */
-static bool hear(struct exchange *out)
+static bool hear(struct exchange_message *out)
 {
 	int n = exchange_receive(fd[1], room);
 
@@ -111,7 +111,7 @@ static bool hear(struct exchange *out)
 static void reply(uint64_t id, int err)
 {
 	struct buf b = { .max = EXCHANGE_MAX };
-	const struct exchange answer = {
+	const struct exchange_message answer = {
 		.kind = EXCHANGE_ANSWER,
 		.id = id,
 		.numbers = { [ANSWER_ERR] = (uint64_t)-err,
@@ -128,7 +128,7 @@ static void reply(uint64_t id, int err)
 
 Test(signature, a_question_and_its_answer)
 {
-	struct exchange got;
+	struct exchange_message got;
 
 	ask(0);
 	cr_assert_eq(told.times, 0);
@@ -154,7 +154,7 @@ Test(signature, a_question_and_its_answer)
 
 Test(signature, an_error)
 {
-	struct exchange got;
+	struct exchange_message got;
 
 	ask(0);
 	cr_assert(hear(&got));
@@ -167,7 +167,7 @@ Test(signature, an_error)
 
 Test(signature, what_is_not_answered_is_asked_again_and_then_given_up)
 {
-	struct exchange first, second;
+	struct exchange_message first, second;
 	uint64_t id;
 
 	ask(SIGNATURE_REPEAT_MS + 200);
@@ -187,7 +187,7 @@ Test(signature, what_is_not_answered_is_asked_again_and_then_given_up)
 Test(signature, cancelled)
 {
 	struct signature *s = ask(50);
-	struct exchange got;
+	struct exchange_message got;
 
 	signature_cancel(s);
 	cr_assert(hear(&got));
@@ -209,7 +209,7 @@ Test(signature, foreign_messages_are_counted_and_ignored)
 
 Test(signature, what_a_predecessor_left_is_thrown_away)
 {
-	struct exchange got;
+	struct exchange_message got;
 	struct signature *s = ask(0);
 
 	cr_assert(hear(&got));
@@ -227,7 +227,7 @@ Test(signature, a_full_table_and_a_full_socket)
 	static struct signature *all[SIGNATURE_PENDING_MAX];
 	struct signature_request r = request();
 	struct signature *more;
-	struct exchange got;
+	struct exchange_message got;
 	unsigned heard = 0;
 
 	for (size_t i = 0; i < SIGNATURE_PENDING_MAX; i++) {

@@ -299,9 +299,9 @@ Test(signer, a_successor_answers)
 Test(signer, a_question_that_is_late_is_not_answered)
 {
 	struct buf b = { .max = EXCHANGE_MAX };
-	const struct exchange late = { .kind = EXCHANGE_ASK,
-		                       .id = 1,
-		                       .numbers = { [ASK_DEADLINE] = 1 } };
+	const struct exchange_message late = {
+		.kind = EXCHANGE_ASK, .id = 1, .numbers = { [ASK_DEADLINE] = 1 }
+	};
 	struct signature_request r = request("127.0.0.1:8443", "/x");
 
 	cr_assert_eq(exchange_write(&late, &b), 0);
