@@ -22,7 +22,7 @@
 
 #define BRIDGE_LINE_MAX   (4u << 20)  /* bytes of a message from the client */
 #define BRIDGE_ANSWER_MAX (64u << 20) /* bytes of a message to the client */
-#define BRIDGE_CALLS_MAX  256         /* open POSTs */
+#define BRIDGE_CALLS_MAX  64          /* open POSTs */
 #define BRIDGE_FINISH_MS  5000        /* for open requests at the end */
 
 struct bridge_options {

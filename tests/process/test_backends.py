@@ -104,6 +104,11 @@ def test_fault(client, backends, fault, name):
     for version in (MODERN, LEGACY[0]):
         r = client.era(version, "tools/call", {"name": name + "_target"})
         if (name, fault) == ("safe", "two_framings"):
+            # The backend closes without a word: the next call may meet that.
+            for _ in range(3):
+                if b"kept connection broke" in r.body:
+                    r = client.era(version, "tools/call",
+                                   {"name": name + "_target"})
             # libcurl lets the coding win, as RFC 9112, section 6.3 permits.
             assert r.result["content"][0]["text"] == "fine"
         else:

@@ -280,7 +280,7 @@ def test_a_client_that_does_not_read(server):
     """Nothing is lost, and no more is taken than there is room for."""
     server.modern("tools/list", id="size")
     size = len(json.dumps(server.answer("size")))
-    count = 24 * 2**20 // size
+    count = 64 * 2**20 // size
     server.reading.clear()
 
     def write():
@@ -290,14 +290,15 @@ def test_a_client_that_does_not_read(server):
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
     time.sleep(2)
-    memory = Process.memory(server.process.pid)["Rss"]
+    memory = Process.memory(server.process.pid)["Private_Dirty"]
     server.reading.set()
     writer.join(60 * SLOW)
     assert not writer.is_alive()
     for id in range(count):
         assert server.answer(id, 60 * SLOW)["result"]["tools"]
     if "asan" not in SERVER.parts:
-        assert memory < 32 * 2**20
+        # The answers to 64 open calls, some of them twice, not to all.
+        assert memory < 40 * 2**20
 
 
 # -- bad input
