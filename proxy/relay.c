@@ -310,6 +310,39 @@ static bool on_message(struct call *c, struct span text)
 
 /* ---- a whole text ---- */
 
+/* An event is one line: line ends between tokens become spaces. */
+static struct span one_line(struct buf *room, struct span text)
+{
+	if (sse_data_safe(text))
+		return text;
+	if (text.at != room->bytes) {
+		buf_reset(room);
+		buf_add_span(room, text);
+		text = buf_span(room);
+	}
+	for (size_t i = 0; i < text.len; i++)
+		if (room->bytes[i] == '\n' || room->bytes[i] == '\r')
+			room->bytes[i] = ' ';
+	return text;
+}
+
+/* One of several texts. A carriage return between its tokens would end the line
+ * of an event; only what is valid may be rewritten. */
+static bool on_line(struct call *c, struct span line)
+{
+	struct buf room = { .max = line.len };
+	struct scan_error why;
+	bool good;
+
+	if (!c->reply->accepts_events || sse_data_safe(line) ||
+	    scan_document(line, NULL, 0, NULL, &why) != SCAN_OK)
+		return on_message(c, line);
+	line = one_line(&room, line);
+	good = buf_err(&room) == 0 && on_message(c, line);
+	buf_free(&room);
+	return good;
+}
+
 /* Several JSON texts with line ends between them. */
 static void on_lines(struct call *c, struct span text)
 {
@@ -325,27 +358,11 @@ static void on_lines(struct call *c, struct span text)
 		while (line.len && (line.at[line.len - 1] == '\r' ||
 		                    line.at[line.len - 1] == ' '))
 			line.len--;
-		if (line.len && !on_message(c, line)) {
+		if (line.len && !on_line(c, line)) {
 			relay_nonsense(c, "its answer is not valid JSON");
 			return;
 		}
 	}
-}
-
-/* An event is one line: line ends between tokens become spaces. */
-static struct span one_line(struct buf *room, struct span text)
-{
-	if (sse_data_safe(text))
-		return text;
-	if (text.at != room->bytes) {
-		buf_reset(room);
-		buf_add_span(room, text);
-		text = buf_span(room);
-	}
-	for (size_t i = 0; i < text.len; i++)
-		if (room->bytes[i] == '\n' || room->bytes[i] == '\r')
-			room->bytes[i] = ' ';
-	return text;
 }
 
 static bool white(char c)
