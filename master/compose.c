@@ -176,6 +176,33 @@ static int add_trusted(struct work *w, struct ref *out)
 	return 0;
 }
 
+static struct peer peer_of(const char *text)
+{
+	struct peer peer = { .port = 0 };
+	uint16_t port;
+
+	/* The configuration's reader has checked it. */
+	if (text && ip_parse_endpoint(span_str(text), &peer.address, &port))
+		peer.port = port;
+	return peer;
+}
+
+static int add_peers(struct work *w, struct ref *out)
+{
+	const struct config_list *list = &w->config->replica_peers;
+	struct peer *peers;
+
+	if (list->len > PEERS_MAX)
+		return refuse(w, "replica.peers: more than %d", PEERS_MAX);
+	peers = calloc(list->len + 1, sizeof(*peers));
+	if (!peers)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->len; i++)
+		peers[i] = peer_of(list->items[i]);
+	*out = array(w, peers, list->len, sizeof(peers[0]));
+	return 0;
+}
+
 /* --- who may call --------------------------------------------------------- */
 
 static int add_rules(struct work *w, struct ref *out)
@@ -440,7 +467,10 @@ static int add_backend(struct work *w, const struct config_backend *b,
 		.ca_pem = bytes(w, b->tls_ca.path ? b->tls_ca.pem
 		                                  : span_of(NULL, 0)),
 		.flags = (b->https ? BACKEND_TLS : 0) |
-		         (b->namespace_tools ? BACKEND_NAMESPACE : 0),
+		         (b->namespace_tools ? BACKEND_NAMESPACE : 0) |
+		         (b->sessions == CONFIG_SESSIONS_PER_CLIENT
+		                  ? BACKEND_PER_CLIENT
+		                  : 0),
 		.eras = eras_of(b),
 		.auth = auth_of(b),
 		.slot = slot,
@@ -554,6 +584,7 @@ static int add_lists(struct work *w, struct header *head)
 		{ add_keys, &head->keys },
 		{ add_rules, &head->scope_rules },
 		{ add_trusted, &head->trusted },
+		{ add_peers, &head->peers },
 	};
 	const struct {
 		const struct config_list *list;
@@ -575,14 +606,35 @@ static int add_lists(struct work *w, struct header *head)
 }
 
 /* A key that can be guessed lets anybody make session ids. */
-static int check_session_key(struct work *w)
+static int check_session_keys(struct work *w)
 {
-	const char *key = w->config->session_key;
+	const struct {
+		const char *name, *key;
+	} rows[] = {
+		{ "session_key", w->config->session_key },
+		{ "session_key_previous", w->config->session_key_previous },
+	};
 
-	if (key && strlen(key) < SESSION_KEY_MIN)
-		return refuse(w, "session_key: needs at least %d characters",
-		              SESSION_KEY_MIN);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].key && strlen(rows[i].key) < SESSION_KEY_MIN)
+			return refuse(w, "%s: needs at least %d characters",
+			              rows[i].name, SESSION_KEY_MIN);
 	return 0;
+}
+
+static void add_session_keys(const struct work *w, struct header *head)
+{
+	const struct config *c = w->config;
+
+	if (c->session_key)
+		crypto_sha256(span_str(c->session_key), head->session_keys[0]);
+	else
+		memcpy(head->session_keys[0], w->with->session_key,
+		       sizeof(head->session_keys[0]));
+	head->has_previous_key = c->session_key_previous != NULL;
+	if (c->session_key_previous)
+		crypto_sha256(span_str(c->session_key_previous),
+		              head->session_keys[1]);
 }
 
 static int add_config(struct work *w)
@@ -594,7 +646,7 @@ static int add_config(struct work *w)
 	if (err == 0)
 		err = check_tls(w);
 	if (err == 0)
-		err = check_session_key(w);
+		err = check_session_keys(w);
 	if (err < 0)
 		return err;
 	builder_init(&w->out);
@@ -604,11 +656,8 @@ static int add_config(struct work *w)
 	head.config_generation = w->with->generation;
 	head.catalog_serial = w->with->catalog_serial;
 	memcpy(head.cache_key, w->with->cache_key, sizeof(head.cache_key));
-	if (c->session_key)
-		crypto_sha256(span_str(c->session_key), head.session_key);
-	else
-		memcpy(head.session_key, w->with->session_key,
-		       sizeof(head.session_key));
+	add_session_keys(w, &head);
+	head.replica = peer_of(c->replica_address);
 	head.settings =
 		builder_array(&w->out, &c->settings, 1, sizeof(c->settings));
 	head.name = text(w, c->name);
@@ -630,6 +679,8 @@ static int add_config(struct work *w)
 	head.oci_endpoint = text(w, c->oci_endpoint);
 	if (c->oci_ca.path)
 		head.oci_ca = bytes(w, c->oci_ca.pem);
+	if (c->replica_ca.path)
+		head.replica_ca = bytes(w, c->replica_ca.pem);
 	err = add_lists(w, &head);
 	if (err == 0 && builder_header(&w->out))
 		*builder_header(&w->out) = head;

@@ -433,6 +433,21 @@ static void check_whole(struct config_reader *r)
 		config_reader_complain(
 			r, turn_to(r, "proxy_protocol"),
 			"\"proxy_protocol\" needs \"trusted_proxies\"");
+	if ((config->replica_address || config->replica_peers.len) &&
+	    !config->session_key)
+		config_reader_complain(r,
+		                       turn_to(r, config->replica_address
+		                                          ? "replica.address"
+		                                          : "replica.peers"),
+		                       "replicas need a \"session_key\" that "
+		                       "all of them have");
+	if (config->replica_address && config->tls_cert.path &&
+	    !config->public_url)
+		config_reader_complain(
+			r, turn_to(r, "replica.address"),
+			"replicas with \"tls\" need a \"public_url\": its "
+			"host is the name that their certificates are "
+			"checked for");
 	r->file = config->file ? config->file : config->program->name;
 	if (!config->settings.auth_enabled && !config->program->is_server &&
 	    !is_loopback(config->host))
@@ -514,15 +529,13 @@ static void read_packs(struct config_reader *r)
 		config_source_packs(r, config->oci_tools_dir, load_pack);
 }
 
-static void read_oci_ca(struct config_reader *r)
+static void read_ca(struct config_reader *r, const char *key,
+                    struct config_pem *ca)
 {
-	struct config_pem *ca = &r->config->oci_ca;
-
-	if (!ca->path || r->is_isolated ||
-	    !read_pem(r, "oci.ca_file", ca, false))
+	if (!ca->path || r->is_isolated || !read_pem(r, key, ca, false))
 		return;
 	if (!memmem(ca->pem.at, ca->pem.len, "-----BEGIN CERTIFICATE", 22))
-		config_reader_complain(r, turn_to(r, "oci.ca_file"),
+		config_reader_complain(r, turn_to(r, key),
 		                       "there is no PEM certificate in %s",
 		                       ca->path);
 }
@@ -532,7 +545,8 @@ static void finish(struct config_reader *r)
 	if (r->opt->program->is_server)
 		config_backend_add_oci(r);
 	read_packs(r);
-	read_oci_ca(r);
+	read_ca(r, "oci.ca_file", &r->config->oci_ca);
+	read_ca(r, "replica.ca_file", &r->config->replica_ca);
 	read_algorithms(r);
 	read_keys(r);
 	read_tls(r);

@@ -81,6 +81,12 @@ struct config_pem {
 	struct span pem;  /* followed by a NUL */
 };
 
+/* Whose a legacy backend's session is. */
+enum config_sessions {
+	CONFIG_SESSIONS_SHARED,
+	CONFIG_SESSIONS_PER_CLIENT,
+};
+
 struct config_backend {
 	const char *name;       /* as written, 1 to CONFIG_NAME_MAX bytes */
 	const char *identifier; /* '-' and '.' become '_'; unique */
@@ -90,6 +96,7 @@ struct config_backend {
 	enum config_auth_method auth_method;
 	enum config_protocol protocol;
 	bool namespace_tools;
+	enum config_sessions sessions;
 
 	/* streamable_http; url and its parts, NULL for other transports */
 	const char *url;
@@ -156,6 +163,12 @@ struct config {
 	/* Opens the session ids of every replica that has it; NULL: made anew
 	 * with each start */
 	const char *session_key;
+	const char *session_key_previous; /* still opens them; NULL: none */
+	/* This replica as the others reach it, "address:port"; NULL: they do
+	 * not */
+	const char *replica_address;
+	struct config_list replica_peers; /* the others, likewise */
+	struct config_pem replica_ca;     /* instead of the system's roots */
 	const char *user; /* to become when started as root; NULL */
 	enum log_level log_level;
 	enum log_format log_format;

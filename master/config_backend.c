@@ -15,6 +15,7 @@ static const char *const auth_methods[] = { "none",
 	                                    "security_token",
 	                                    "oke_workload_identity",
 	                                    NULL };
+static const char *const sessions_words[] = { "shared", "per_client", NULL };
 static const char *const protocols[] = { "auto", "modern", "legacy", NULL };
 
 const char *config_transport_name(enum config_transport transport)
@@ -277,6 +278,7 @@ static const struct config_key keys[] = {
 
 	TEXT(url, HTTP | CONFIG_KEY_QUERY, check_url),
 	CHOICE(protocol, protocols),
+	CHOICE(sessions, sessions_words),
 	SECRET(bearer_token, HTTP),
 	SECRET(api_key, HTTP),
 	{ "api_key_header", CONFIG_KEY_TEXT, AT(api_key_header), HTTP, 0, 0, 0,

@@ -69,6 +69,17 @@ static const char *check_network(struct span text)
 	                 "without bits behind the prefix";
 }
 
+/* Workers look up no names, so an address it must be. */
+static const char *check_endpoint(struct span text)
+{
+	struct ip ip;
+	uint16_t port;
+
+	return ip_parse_endpoint(text, &ip, &port) && port != 0
+	               ? NULL
+	               : "must be an address and a port like 10.0.0.5:9000";
+}
+
 /* Scheme and authority (RFC 6454, section 6.2), nothing behind them. */
 static const char *check_origin(struct span text)
 {
@@ -357,6 +368,11 @@ static const struct config_key keys[] = {
 	TEXT("public_url", public_url, LIVE, NULL, check_url),
 	{ "session_key", CONFIG_KEY_SECRET, AT(session_key), LIVE, 0, 0, 0,
 	  NULL, NULL, NULL, NULL, NULL },
+	{ "session_key_previous", CONFIG_KEY_SECRET, AT(session_key_previous),
+	  LIVE, 0, 0, 0, NULL, NULL, NULL, NULL, NULL },
+	TEXT("replica.address", replica_address, LIVE, NULL, check_endpoint),
+	LIST("replica.peers", replica_peers, LIVE, check_endpoint),
+	TEXT("replica.ca_file", replica_ca.path, LIVE, NULL, check_full),
 	TEXT("user", user, RESTART, NULL, check_full),
 	TEXT("runtime_dir", runtime_dir, RESTART, NULL, check_path),
 	CHOICE("log_level", log_level, LIVE, LOG_INFO, log_levels),

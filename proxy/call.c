@@ -676,6 +676,7 @@ void call_start(struct call *c, const struct message *msg,
 	c->client = msg->era;
 	c->server = route->server;
 	/* Only in the legacy era can a backend ask, and on a stream. */
+	c->abilities = c->caller.abilities;
 	if (c->client != VIEW_LEGACY || c->server != VIEW_LEGACY ||
 	    !c->reply->accepts_events)
 		c->abilities = 0;
@@ -753,6 +754,21 @@ static void shrink(struct buf *b)
 		buf_free(b);
 }
 
+struct call *call_take(struct proxy *proxy)
+{
+	struct call *c = proxy->spare;
+
+	if (c)
+		proxy->spare = c->next;
+	else
+		c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->next = NULL;
+	c->proxy = proxy;
+	return c;
+}
+
 void call_fini(struct call *c)
 {
 	c->running = false;
@@ -767,4 +783,29 @@ void call_fini(struct call *c)
 	sse_fini(&c->sse);
 	free(c->stream);
 	c->stream = NULL;
+}
+
+void call_give(struct call *c)
+{
+	if (!c)
+		return;
+	call_fini(c);
+	c->next = c->proxy->spare;
+	c->proxy->spare = c;
+}
+
+void call_free_spare(struct proxy *proxy)
+{
+	while (proxy->spare) {
+		struct call *c = proxy->spare;
+
+		proxy->spare = c->next;
+		buf_free(&c->body);
+		buf_free(&c->fields);
+		buf_free(&c->client_id);
+		buf_free(&c->client_token);
+		buf_free(&c->in);
+		buf_free(&c->out);
+		free(c);
+	}
 }

@@ -19,8 +19,23 @@
 #include "proxy/session.h"
 #include "proxy/upstream.h"
 
-#define CALL_WINDOW (256u << 10) /* bytes of an answer judged as a whole */
-#define CALL_TEXT   400          /* bytes of an error's sentence */
+#define CALL_WINDOW   (256u << 10) /* bytes of an answer judged as a whole */
+#define CALL_TEXT     400          /* bytes of an error's sentence */
+#define CALLER_ID_MAX 16           /* bytes of who it is */
+
+/* Who calls, as far as it matters on the way. */
+struct caller {
+	uint32_t abilities; /* CLIENT_* of proxy/sealed.h */
+	enum revision revision;
+	uint64_t session; /* a hash of the legacy session id; 0: none */
+	uint8_t id_len;
+	char id[CALLER_ID_MAX]; /* for what only it may use */
+};
+
+static inline struct span caller_id(const struct caller *caller)
+{
+	return span_of(caller->id, caller->id_len);
+}
 
 /* What calls of one worker share. */
 struct proxy {
@@ -29,7 +44,8 @@ struct proxy {
 	struct slot *slot;
 	struct upstream *up;
 	struct sessions *sessions;
-	uint64_t next_id; /* of upstream requests; unique in this worker */
+	uint64_t next_id;   /* of upstream requests; unique in this worker */
+	struct call *spare; /* calls for later requests */
 	/* Send what reply_ops.cork held back; set by the worker. */
 	void (*uncork)(struct proxy *proxy);
 };
@@ -41,10 +57,10 @@ enum call_form {
 	FORM_EVENTS,
 };
 
-/* Zero it before the first use; call_fini() keeps its memory for the next. */
 struct call {
 	struct exchange x;
 	struct session_wait wait;
+	struct call *next; /* among the spare ones */
 	struct proxy *proxy;
 	struct reply *reply;
 	struct snapshot *snap;     /* the request's */
@@ -56,12 +72,8 @@ struct call {
 	uint64_t session;
 	int log_level; /* least one to pass on; -1: none */
 	uint8_t form;
-	/*
-	 * What the client can be asked, and who it is: set by the worker
-	 * before call_start(). asker lives as long as the request.
-	 */
-	uint32_t abilities;
-	struct span asker;
+	struct caller caller; /* set by the worker before call_start() */
+	uint32_t abilities;   /* of these, what can be used on this way */
 	bool running, retried, error_status, has_token, declares_input;
 	bool result_open; /* streaming: the result's bytes are passing */
 	int status;
@@ -107,9 +119,21 @@ MUST_CHECK bool call_check_params(const struct snapshot *snap,
                                   const struct h1_head *head,
                                   struct span arguments, struct problem *why);
 
+/* A call for one request; NULL without memory. */
+struct call *call_take(struct proxy *proxy);
+
+/* Make it ready for the next request; memory over a limit is given back. */
+void call_fini(struct call *c);
+
+/* The request is over: its call goes back to the spare ones. NULL is fine. */
+void call_give(struct call *c);
+
+/* Free the spare ones. */
+void call_free_spare(struct proxy *proxy);
+
 /*
- * Forward. c->proxy, c->reply and c->snap are set. Everything needed of msg and
- * head is copied before it returns. The answer goes to c->reply, later.
+ * Forward. c->caller, c->reply and c->snap are set. Everything needed of msg
+ * and head is copied before it returns. The answer goes to c->reply, later.
  */
 void call_start(struct call *c, const struct message *msg,
                 const struct h1_head *head, const struct route *route);
@@ -119,8 +143,5 @@ void call_cancel(struct call *c);
 
 /* The client has taken what was sent: reply->full is false again. */
 void call_resume(struct call *c);
-
-/* Make it ready for the next request; memory over a limit is given back. */
-void call_fini(struct call *c);
 
 #endif

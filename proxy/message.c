@@ -40,6 +40,8 @@ enum want {
 	LEVEL,
 	ARGUMENTS,
 	NOTIFICATIONS,
+	REQUEST_STATE,
+	INPUT_RESPONSES,
 	PROTOCOL_VERSION,
 	CAPABILITIES,
 	META_OBJECT,
@@ -64,6 +66,8 @@ static const struct scan_want wanted[WANTS] = {
 	[LEVEL] = { KEY("level"), PARAMS },
 	[ARGUMENTS] = { KEY("arguments"), PARAMS },
 	[NOTIFICATIONS] = { KEY("notifications"), PARAMS },
+	[REQUEST_STATE] = { KEY("requestState"), PARAMS },
+	[INPUT_RESPONSES] = { KEY("inputResponses"), PARAMS },
 	[PROTOCOL_VERSION] = { KEY("protocolVersion"), PARAMS },
 	[CAPABILITIES] = { KEY("capabilities"), PARAMS },
 	[META_OBJECT] = { KEY("_meta"), PARAMS },
@@ -73,17 +77,21 @@ static const struct scan_want wanted[WANTS] = {
 	[META_TOKEN] = { KEY("progressToken"), META_OBJECT },
 };
 
-static const struct span legacy_versions[] = {
-	KEY("2025-11-25"),
-	KEY("2025-06-18"),
-	KEY("2025-03-26"),
+const struct span revision_names[REVISIONS] = {
+	[REVISION_2025_03_26] = KEY("2025-03-26"),
+	[REVISION_2025_06_18] = KEY("2025-06-18"),
+	[REVISION_2025_11_25] = KEY("2025-11-25"),
+	[REVISION_2026_07_28] = KEY(MESSAGE_MODERN),
 };
 
-bool message_legacy_version(struct span version)
+bool message_legacy_version(struct span version, enum revision *revision)
 {
-	for (size_t i = 0; i < ARRAY_LEN(legacy_versions); i++)
-		if (span_eq(version, legacy_versions[i]))
-			return true;
+	for (size_t i = 0; i < REVISION_2026_07_28; i++) {
+		if (!span_eq(version, revision_names[i]))
+			continue;
+		*revision = (enum revision)i;
+		return true;
+	}
 	return false;
 }
 
@@ -294,13 +302,13 @@ static bool check_legacy(const struct h1_head *head, struct message *msg,
 {
 	struct span header = h1_value(head, H1_MCP_PROTOCOL_VERSION);
 
-	msg->version = SPAN("2025-03-26");
+	msg->revision = REVISION_2025_03_26;
 	if (!h1_has(head, H1_MCP_PROTOCOL_VERSION) ||
 	    (msg->method && msg->method->id == METHOD_INITIALIZE))
 		return true;
 	if (head->seen[H1_MCP_PROTOCOL_VERSION] == 1 &&
-	    message_legacy_version(header)) {
-		msg->version = header;
+	    message_legacy_version(header, &msg->revision)) {
+		msg->has_version = true;
 		return true;
 	}
 	header = span_first(header, 32);
@@ -346,6 +354,10 @@ static void locate(const struct span *found, struct message *msg)
 	msg->level = found[LEVEL];
 	msg->arguments = found[ARGUMENTS];
 	msg->notifications = found[NOTIFICATIONS];
+	if (msg->era == VIEW_MODERN) {
+		msg->request_state = found[REQUEST_STATE];
+		msg->input_responses = found[INPUT_RESPONSES];
+	}
 	msg->protocol_version = found[PROTOCOL_VERSION];
 	msg->client_capabilities = found[CAPABILITIES];
 	msg->progress_token = found[META_TOKEN];
@@ -423,6 +435,8 @@ bool message_read(const struct h1_head *head, struct span body,
 			return true;
 		if (!check_modern(head, found, msg, why))
 			return false;
+		msg->revision = REVISION_2026_07_28;
+		msg->has_version = true;
 	} else if (!check_legacy(head, msg, why)) {
 		return false;
 	}

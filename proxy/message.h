@@ -73,9 +73,18 @@ struct method {
 
 extern const struct method method_table[METHODS];
 
-/* The newest legacy revision, offered to clients that ask for another. */
-#define MESSAGE_LEGACY_NEWEST "2025-11-25"
-#define MESSAGE_MODERN        "2026-07-28"
+/* Revisions of MCP, the oldest first. */
+enum revision {
+	REVISION_2025_03_26,
+	REVISION_2025_06_18,
+	REVISION_2025_11_25,
+	REVISION_2026_07_28,
+	REVISIONS,
+};
+
+extern const struct span revision_names[REVISIONS];
+
+#define MESSAGE_MODERN "2026-07-28"
 
 enum message_kind {
 	MESSAGE_REQUEST,
@@ -102,7 +111,10 @@ struct message {
 	struct span log_level;        /* modern: logLevel, raw; or empty */
 	struct span client_capabilities; /* of initialize, raw */
 	struct span result, error;       /* of a response, raw */
-	struct span version; /* legacy: of the header, or "2025-03-26" */
+	struct span request_state;   /* params.requestState, raw; or empty */
+	struct span input_responses; /* params.inputResponses, raw; or empty */
+	enum revision revision;      /* of the header; without one the oldest */
+	bool has_version;            /* there was one */
 };
 
 /* Why a message is refused. */
@@ -149,7 +161,7 @@ void message_sentinel(struct span value, struct buf *out);
 /* Severity of a log level word, 0 debug to 7 emergency; -1: no such word. */
 int message_level(struct span raw);
 
-/* Is this a legacy revision that is served? */
-bool message_legacy_version(struct span version);
+/* Is this a legacy revision that is served? Then *revision is which. */
+bool message_legacy_version(struct span version, enum revision *revision);
 
 #endif

@@ -151,30 +151,33 @@ static bool ask_client(struct call *c, struct span text,
                        const struct span *found)
 {
 	struct buf fields = { .max = 8192 };
-	char id[SEALED_QUESTION_MAX + 2];
+	struct buf id = { .max = SEALED_MAX };
 	struct parts p = { .n = 0 };
 	struct span own = found[RELAY_ID];
-	struct sealed_question q = {
-		.slot = snapshot_backend(c->snap, c->backend)->slot,
-		.id = own,
+	struct sealed q = {
+		.kind = SEALED_QUESTION,
+		.backend = sealed_backend(c->snap, c->backend),
 	};
-	size_t n;
+	bool good;
 
 	session_fields(c->proxy->sessions, c->snap, c->backend, c->abilities,
 	               &fields);
-	q.session = buf_span(&fields);
-	n = buf_err(&fields) == 0
-	            ? sealed_question(c->snap, c->asker, &q, id + 1)
-	            : 0;
+	q.texts[0] = buf_span(&fields);
+	q.texts[1] = own;
+	buf_putc(&id, '"');
+	good = buf_err(&fields) == 0 && own.len <= SEALED_ID_MAX &&
+	       sealed_write(c->snap, caller_id(&c->caller), &q, &id);
 	buf_free(&fields);
-	if (n == 0)
+	if (!good) {
+		buf_free(&id);
 		return false;
-	id[0] = '"';
-	id[n + 1] = '"';
+	}
+	buf_putc(&id, '"');
 	parts_add(&p, span_of(text.at, (size_t)(own.at - text.at)));
-	parts_add(&p, span_of(id, n + 2));
+	parts_add(&p, buf_span(&id));
 	parts_add(&p, span_from(text, (size_t)(own.at - text.at) + own.len));
 	pass_event(c, &p);
+	buf_free(&id);
 	return true;
 }
 

@@ -1,61 +1,32 @@
 #include "proxy/sealed.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/crypto.h"
 #include "lib/value.h"
 
-#define PLAIN_MAX (SEALED_QUESTION_MAX / 4 * 3 - CRYPTO_SEAL_EXTRA)
-#define BYTES_MAX (PLAIN_MAX + CRYPTO_SEAL_EXTRA)
+#define BYTES_SMALL (SEALED_SMALL + CRYPTO_SEAL_EXTRA)
 
-enum kind { SESSION = 1, QUESTION = 2 };
+static const struct span prefix = { "gw2.", SEALED_HEAD };
 
-static const struct span prefix = { "gw1.", 4 };
-
-/* Fixed head of everything sealed; native order, it never leaves the machine
- * in clear and both ends are one build. */
+/* What is inside, then the texts. Native order: both ends are one build, or
+ * another prefix. */
 struct content {
-	uint32_t kind;
-	uint32_t number; /* abilities, or slot */
-	uint16_t session_len, id_len;
+	uint32_t kind, backend, abilities, revision, round, worker;
+	int64_t expires_s;
+	uint64_t call, digest, instance, born_ms;
+	uint8_t address[16];
+	uint32_t port;
+	uint32_t lens[SEALED_TEXTS];
+	uint32_t spare;
 };
 
-static void key_of(const struct snapshot *snap, uint8_t key[CRYPTO_KEY_LEN])
+static_assert(sizeof(struct content) % 8 == 0, "no holes in it");
+
+static void key_of(const uint8_t session_key[32], uint8_t key[CRYPTO_KEY_LEN])
 {
-	crypto_cache_hash(snap->head->session_key, SPAN("sealed for clients"),
-	                  key);
-}
-
-static size_t seal(const struct snapshot *snap, struct span asker,
-                   struct span plain, char *out)
-{
-	uint8_t key[CRYPTO_KEY_LEN], bytes[BYTES_MAX];
-	size_t n;
-
-	key_of(snap, key);
-	n = crypto_seal(key, plain, asker, bytes);
-	crypto_wipe(key, sizeof(key));
-	memcpy(out, prefix.at, prefix.len);
-	return prefix.len +
-	       crypto_base64url_encode(span_of(bytes, n), out + prefix.len);
-}
-
-static bool unseal(const struct snapshot *snap, struct span asker,
-                   struct span text, void *out, size_t cap, size_t *len)
-{
-	uint8_t key[CRYPTO_KEY_LEN], bytes[BYTES_MAX];
-	size_t n;
-	bool good;
-
-	if (!span_starts(text, prefix) ||
-	    !crypto_base64url_decode(span_from(text, prefix.len), bytes,
-	                             sizeof(bytes), &n) ||
-	    n < CRYPTO_SEAL_EXTRA || n - CRYPTO_SEAL_EXTRA > cap)
-		return false;
-	key_of(snap, key);
-	good = crypto_open(key, span_of(bytes, n), asker, out, len);
-	crypto_wipe(key, sizeof(key));
-	return good;
+	crypto_cache_hash(session_key, SPAN("sealed for clients"), key);
 }
 
 uint32_t sealed_abilities(struct span capabilities)
@@ -73,82 +44,196 @@ uint32_t sealed_abilities(struct span capabilities)
 		can |= form || !url ? CLIENT_FORM : 0;
 		can |= url ? CLIENT_URL : 0;
 	}
-	if (value_type(sampling) == VALUE_OBJECT)
-		can |= CLIENT_SAMPLING |
-		       (value_get(sampling, SPAN("tools")).at ? CLIENT_TOOLS
-		                                              : 0);
+	if (value_type(sampling) == VALUE_OBJECT) {
+		can |= CLIENT_SAMPLING;
+		can |= value_get(sampling, SPAN("tools")).at ? CLIENT_TOOLS : 0;
+		can |= value_get(sampling, SPAN("context")).at ? CLIENT_CONTEXT
+		                                               : 0;
+	}
 	if (value_type(roots) == VALUE_OBJECT)
 		can |= CLIENT_ROOTS;
 	return can;
 }
 
-size_t sealed_session(const struct snapshot *snap, struct span asker,
-                      uint32_t abilities, char out[SEALED_SESSION_MAX])
+uint32_t sealed_backend(const struct snapshot *snap, uint32_t backend)
 {
-	struct content c = { .kind = SESSION, .number = abilities };
-
-	static_assert(sizeof(c) + CRYPTO_SEAL_EXTRA <=
-	                      (SEALED_SESSION_MAX - 4) / 4 * 3,
-	              "a session id fits");
-	return seal(snap, asker, span_of(&c, sizeof(c)), out);
+	return snapshot_hash(
+		snapshot_text(snap, snapshot_backend(snap, backend)->name));
 }
 
-bool sealed_session_open(const struct snapshot *snap, struct span asker,
-                         struct span text, uint32_t *abilities)
+uint32_t sealed_find_backend(const struct snapshot *snap, uint32_t hash)
 {
-	struct content c;
-	size_t len;
+	uint32_t i = 0;
 
-	if (text.len > SEALED_SESSION_MAX ||
-	    !unseal(snap, asker, text, &c, sizeof(c), &len) ||
-	    len != sizeof(c) || c.kind != SESSION)
-		return false;
-	*abilities = c.number & CLIENT_MASK;
-	return true;
+	while (i < snap->head->backends.len && sealed_backend(snap, i) != hash)
+		i++;
+	return i;
 }
 
-size_t sealed_question(const struct snapshot *snap, struct span asker,
-                       const struct sealed_question *q,
-                       char out[SEALED_QUESTION_MAX])
+static struct content content_of(const struct sealed *s)
 {
-	char plain[PLAIN_MAX];
 	struct content c = {
-		.kind = QUESTION,
-		.number = q->slot,
-		.session_len = (uint16_t)q->session.len,
-		.id_len = (uint16_t)q->id.len,
+		.kind = s->kind,
+		.backend = s->backend,
+		.abilities = s->abilities,
+		.revision = s->revision,
+		.round = s->round,
+		.worker = s->place.worker,
+		.expires_s = s->expires_s,
+		.call = s->call,
+		.digest = s->digest,
+		.instance = s->place.instance,
+		.born_ms = s->place.born_ms,
+		.port = s->place.port,
 	};
 
-	if (q->id.len > SEALED_ID_MAX ||
-	    sizeof(c) + q->session.len + q->id.len > sizeof(plain) - 8)
-		return 0;
-	memcpy(plain, &c, sizeof(c));
-	if (q->session.len)
-		memcpy(plain + sizeof(c), q->session.at, q->session.len);
-	memcpy(plain + sizeof(c) + q->session.len, q->id.at, q->id.len);
-	return seal(snap, asker,
-	            span_of(plain, sizeof(c) + q->session.len + q->id.len),
-	            out);
+	memcpy(c.address, s->place.address.bytes, sizeof(c.address));
+	for (size_t i = 0; i < SEALED_TEXTS; i++)
+		c.lens[i] = (uint32_t)s->texts[i].len;
+	return c;
 }
 
-bool sealed_question_open(const struct snapshot *snap, struct span asker,
-                          struct span raw_id, struct sealed_question *q)
+static void encode(const struct snapshot *snap, struct span asker,
+                   struct span plain, uint8_t *bytes, struct buf *out)
+{
+	uint8_t key[CRYPTO_KEY_LEN];
+	size_t n;
+	char *to;
+
+	key_of(snap->head->session_keys[0], key);
+	n = crypto_seal(key, plain, asker, bytes);
+	crypto_wipe(key, sizeof(key));
+	buf_add_span(out, prefix);
+	to = buf_reserve(out, CRYPTO_BASE64URL_LEN(n));
+	if (to)
+		buf_commit(out, crypto_base64url_encode(span_of(bytes, n), to));
+}
+
+bool sealed_write(const struct snapshot *snap, struct span asker,
+                  const struct sealed *s, struct buf *out)
+{
+	struct content c = content_of(s);
+	char small[SEALED_SMALL + BYTES_SMALL];
+	char *plain = small;
+	size_t len = sizeof(c);
+	size_t at = sizeof(c);
+
+	for (size_t i = 0; i < SEALED_TEXTS; i++)
+		len += s->texts[i].len;
+	if (len + CRYPTO_SEAL_EXTRA > SEALED_MAX / 4 * 3 - SEALED_HEAD)
+		return false;
+	if (len > SEALED_SMALL)
+		plain = malloc(2 * len + CRYPTO_SEAL_EXTRA);
+	if (!plain)
+		return false;
+	memcpy(plain, &c, sizeof(c));
+	for (size_t i = 0; i < SEALED_TEXTS; i++) {
+		if (s->texts[i].len)
+			memcpy(plain + at, s->texts[i].at, s->texts[i].len);
+		at += s->texts[i].len;
+	}
+	encode(snap, asker, span_of(plain, len), (uint8_t *)plain + len, out);
+	if (plain != small)
+		free(plain);
+	return buf_err(out) == 0;
+}
+
+/* Open with the key of now, or the one before. */
+static bool unseal(const struct snapshot *snap, struct span asker,
+                   struct span bytes, uint8_t *out, size_t *len)
+{
+	bool good = false;
+
+	for (size_t i = 0; i < SESSION_KEYS && !good; i++) {
+		uint8_t key[CRYPTO_KEY_LEN];
+
+		if (i > 0 && !snap->head->has_previous_key)
+			break;
+		key_of(snap->head->session_keys[i], key);
+		good = crypto_open(key, bytes, asker, out, len);
+		crypto_wipe(key, sizeof(key));
+	}
+	return good;
+}
+
+static bool take_content(struct span plain, enum sealed_kind kind,
+                         struct sealed *s)
 {
 	struct content c;
-	struct span text;
-	size_t len;
+	struct span rest;
 
-	if (!value_string_plain(raw_id, &text) ||
-	    text.len > SEALED_QUESTION_MAX ||
-	    !unseal(snap, asker, text, q->room, sizeof(q->room), &len) ||
-	    len < sizeof(c))
+	if (plain.len < sizeof(c))
 		return false;
-	memcpy(&c, q->room, sizeof(c));
-	if (c.kind != QUESTION ||
-	    len != sizeof(c) + (size_t)c.session_len + c.id_len)
+	memcpy(&c, plain.at, sizeof(c));
+	if (c.kind != kind)
 		return false;
-	q->slot = c.number;
-	q->session = span_of(q->room + sizeof(c), c.session_len);
-	q->id = span_of(q->room + sizeof(c) + c.session_len, c.id_len);
-	return true;
+	*s = (struct sealed){
+		.kind = kind,
+		.backend = c.backend,
+		.abilities = c.abilities & CLIENT_MASK,
+		.revision = c.revision,
+		.round = c.round,
+		.expires_s = c.expires_s,
+		.call = c.call,
+		.digest = c.digest,
+		.place = { .instance = c.instance,
+		           .born_ms = c.born_ms,
+		           .worker = c.worker,
+		           .port = (uint16_t)c.port },
+	};
+	memcpy(s->place.address.bytes, c.address, sizeof(c.address));
+	rest = span_from(plain, sizeof(c));
+	for (size_t i = 0; i < SEALED_TEXTS; i++) {
+		if (c.lens[i] > rest.len)
+			return false;
+		s->texts[i] = span_first(rest, c.lens[i]);
+		rest = span_from(rest, c.lens[i]);
+	}
+	return rest.len == 0;
+}
+
+static bool open_text(const struct snapshot *snap, struct span asker,
+                      enum sealed_kind kind, struct span text, struct sealed *s,
+                      struct sealed_room *room)
+{
+	uint8_t small[BYTES_SMALL];
+	uint8_t *bytes = small;
+	char *plain = room->small;
+	size_t n, len;
+	bool good;
+
+	if (text.len > SEALED_MAX || !span_starts(text, prefix))
+		return false;
+	text = span_from(text, prefix.len);
+	len = text.len / 4 * 3 + 3;
+	if (len > sizeof(small)) {
+		room->large.max = 2 * len;
+		bytes = (uint8_t *)buf_reserve(&room->large, 2 * len);
+		if (!bytes)
+			return false;
+		plain = (char *)bytes + len;
+	}
+	good = crypto_base64url_decode(text, bytes, len, &n) &&
+	       n >= CRYPTO_SEAL_EXTRA &&
+	       unseal(snap, asker, span_of(bytes, n), (uint8_t *)plain, &len) &&
+	       take_content(span_of(plain, len), kind, s);
+	return good;
+}
+
+enum sealed_result sealed_read(const struct snapshot *snap, struct span asker,
+                               enum sealed_kind kind, struct span text,
+                               int64_t now_s, struct sealed *s,
+                               struct sealed_room *room)
+{
+	room->large = (struct buf){ 0 };
+	if (!open_text(snap, asker, kind, text, s, room))
+		return SEALED_FOREIGN;
+	if (s->expires_s && s->expires_s <= now_s)
+		return SEALED_EXPIRED;
+	return SEALED_OK;
+}
+
+void sealed_free(struct sealed_room *room)
+{
+	buf_free(&room->large);
 }

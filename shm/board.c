@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/crypto.h"
 #include "shm/segment.h"
 #include "shm/snapshot.h"
 
@@ -116,6 +117,7 @@ int board_new(uint32_t n_audit, uint32_t n_verdicts, struct board **out,
 	b->size = size;
 	b->started_at_ms = clock_utc_ms();
 	b->started_ms = clock_mono_ms();
+	crypto_random(&b->instance, sizeof(b->instance));
 	b->n_audit = n_audit;
 	b->n_verdicts = n_verdicts;
 	b->audit_off = audit_off;
@@ -334,6 +336,7 @@ bool board_verdict_get(const struct board *b, const uint8_t hash[32],
 			.client_id_len = copy.client_id_len,
 			.subject_len = copy.subject_len,
 		};
+		memcpy(out->who, copy.who, sizeof(out->who));
 		memcpy(out->text, copy.text, sizeof(out->text));
 		return true;
 	}
@@ -397,6 +400,7 @@ void board_verdict_put(struct board *b, const uint8_t hash[32], uint32_t worker,
 		.subject_len = v->subject_len,
 	};
 	memcpy(now.hash, hash, sizeof(now.hash));
+	memcpy(now.who, v->who, sizeof(now.who));
 	memcpy(now.text, v->text, sizeof(now.text));
 	atomic_store_explicit(&row->owner, worker, memory_order_relaxed);
 	write_words((char *)row + VERDICT_BODY, (char *)&now + VERDICT_BODY,

@@ -18,7 +18,7 @@
 #include "shm/layout.h"
 
 #define BOARD_MAGIC    0x47574244u /* "GWBD" */
-#define BOARD_VERSION  1u
+#define BOARD_VERSION  2u
 #define WORKERS_MAX    256
 #define TOOL_ROWS      16384 /* a power of two; row 0 is "others" */
 #define TOOL_NAME_MAX  128
@@ -28,6 +28,7 @@
 #define STATUS_CLASSES 5   /* HTTP 1xx to 5xx */
 #define AUDIT_TEXT     128
 #define VERDICT_TEXT   192 /* client id and subject together */
+#define VERDICT_WHO    16  /* bytes of a hash of both, uncut */
 
 /* Upper bounds of the histogram buckets, in microseconds. */
 extern const uint64_t board_bounds_us[BUCKETS - 1];
@@ -78,9 +79,11 @@ struct slot {
 	counter tokens_cached, tokens_verified, tokens_refused;
 	counter upstream_connections; /* opened */
 	counter upstream_reused;
-	counter streams_open;        /* event streams to clients now */
-	counter memory_bytes;        /* of connections and requests */
-	struct histogram duration;   /* of requests to the endpoint */
+	counter streams_open;           /* event streams to clients now */
+	counter memory_bytes;           /* of connections and requests */
+	_Atomic uint32_t handover_port; /* of 127.0.0.1, where other workers
+	                                   hand requests over; master */
+	struct histogram duration;      /* of requests to the endpoint */
 	char obituary[OBITUARY_MAX]; /* NUL-terminated when it died by check */
 };
 
@@ -145,6 +148,7 @@ struct verdict_row {
 	uint64_t config_generation;
 	struct scope_set scopes;
 	uint16_t client_id_len, subject_len; /* in text, one after the other */
+	uint8_t who[VERDICT_WHO];
 	char text[VERDICT_TEXT];
 };
 
@@ -153,6 +157,7 @@ struct board {
 	uint64_t size;
 	int64_t started_at_ms; /* UTC */
 	uint64_t started_ms;   /* monotonic */
+	uint64_t instance;     /* random: no other board has it */
 	_Atomic int32_t master_pid;
 	_Atomic uint32_t n_workers; /* slots in use now */
 	_Atomic uint32_t draining;  /* 1: readiness fails */
@@ -239,6 +244,7 @@ struct verdict {
 	int64_t expires_s;
 	struct scope_set scopes;
 	uint16_t client_id_len, subject_len;
+	uint8_t who[VERDICT_WHO];
 	char text[VERDICT_TEXT];
 };
 

@@ -25,13 +25,15 @@
 #include "shm/settings.h"
 
 #define LAYOUT_MAGIC   0x47575348u /* "GWSH" */
-#define LAYOUT_VERSION 4u
+#define LAYOUT_VERSION 5u
 #define LAYOUT_MAX     (256u << 20) /* bytes of a snapshot */
 
 #define BACKENDS_MAX  256
 #define SCOPES_MAX    256 /* different scopes named in one configuration */
 #define ADDRESSES_MAX 8   /* of one backend's host name */
 #define TEXT_MAX      65535
+#define SESSION_KEYS  2  /* of now, and the one before */
+#define PEERS_MAX     64 /* other replicas */
 
 /* A string (bytes, then a NUL that len does not count) or an array. */
 struct ref {
@@ -44,15 +46,22 @@ struct scope_set {
 	uint64_t bits[SCOPES_MAX / 64];
 };
 
+/* A replica of this gateway. */
+struct peer {
+	struct ip address;
+	uint32_t port;
+};
+
 enum backend_auth { BACKEND_AUTH_NONE, BACKEND_AUTH_BEARER, BACKEND_AUTH_KEY };
 
 /* What a backend speaks: configured ("auto" is 0) or found out. */
 #define ERA_LEGACY 1u /* initialize handshake: 2025-03-26 to 2025-11-25 */
 #define ERA_MODERN 2u /* per-request metadata: 2026-07-28 */
 
-#define BACKEND_TLS       1u /* https */
-#define BACKEND_NAMESPACE 2u /* public names are <identifier>_<name> */
-#define BACKEND_OCI       4u /* the tools of Oracle Cloud, in this process */
+#define BACKEND_TLS        1u /* https */
+#define BACKEND_NAMESPACE  2u /* public names are <identifier>_<name> */
+#define BACKEND_OCI        4u /* the tools of Oracle Cloud, in this process */
+#define BACKEND_PER_CLIENT 8u /* a legacy session for each client */
 
 #define RECIPE_WRITE 1u /* changes something: needs the scope write:tools */
 
@@ -222,8 +231,15 @@ struct header {
 	                                allowed; none: everywhere */
 	uint32_t tls_1_3_only;       /* 1: nothing older is accepted */
 	uint32_t no_own_tools;       /* 1: no gateway_* tools: oci-mcp-server */
-	uint8_t session_key[32];     /* for what clients carry, sealed */
+	uint32_t has_previous_key;   /* 1: session_keys[1] opens too */
+	uint32_t spare;
+	uint8_t session_keys[SESSION_KEYS][32]; /* for what clients carry,
+	                                           sealed */
 	uint8_t cache_key[32]; /* for hashes of tokens; new with every master */
+	struct peer replica;   /* this one, as the others reach it; port 0:
+	                          they do not */
+	struct ref peers;      /* struct peer[]: the others */
+	struct ref replica_ca; /* PEM, to trust them by; none: the system's */
 	struct ref origins;    /* struct origin[], as many as backends */
 	struct ref views;      /* struct view[VIEWS] */
 };

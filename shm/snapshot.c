@@ -148,6 +148,19 @@ static const struct shape net_shape = {
 	.sound = sound_net,
 };
 
+static bool sound_peer(const struct walk *w, const void *element)
+{
+	const struct peer *peer = element;
+
+	(void)w;
+	return peer->port > 0 && peer->port <= UINT16_MAX;
+}
+
+static const struct shape peer_shape = {
+	.size = sizeof(struct peer),
+	.sound = sound_peer,
+};
+
 static bool sound_origin(const struct walk *w, const void *element)
 {
 	const struct origin *o = element;
@@ -282,6 +295,8 @@ static const struct field config_fields[] = {
 	TEXT(header, oci_tenancy),
 	TEXT(header, oci_endpoint),
 	TEXT(header, oci_ca),
+	TEXT(header, replica_ca),
+	ARRAY(header, peers, peer_shape, 0, PEERS_MAX),
 	ARRAY(header, oci_compartments, text_shape, 0, LIST_MAX),
 };
 static const struct shape config_shape = {

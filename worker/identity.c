@@ -189,9 +189,23 @@ static void remember(struct recent *r, struct span token,
 	r->who = *who;
 }
 
+/* No two callers have the same, however long their names are, and wherever one
+ * name ends and the other begins. The same on every replica. */
+static void hash_names(struct span client, struct span subject,
+                       uint8_t who[VERDICT_WHO])
+{
+	uint8_t both[2 * CRYPTO_HASH_LEN], hash[CRYPTO_HASH_LEN];
+
+	crypto_sha256(client, both);
+	crypto_sha256(subject, both + CRYPTO_HASH_LEN);
+	crypto_sha256(span_of(both, sizeof(both)), hash);
+	memcpy(who, hash, VERDICT_WHO);
+}
+
 static void set_names(struct verdict *v, struct span client,
                       struct span subject)
 {
+	hash_names(client, subject, v->who);
 	client = span_first(client, VERDICT_TEXT);
 	subject = span_first(subject, VERDICT_TEXT - client.len);
 	v->client_id_len = (uint16_t)client.len;

@@ -32,13 +32,11 @@ static inline struct span principal_subject(const struct principal *p)
 	                               p->who.subject_len);
 }
 
-/* Who it is, for what only this caller may use. */
+/* Who it is, for what only this caller may use: bytes, not a text. */
 static inline struct span principal_whole(const struct principal *p)
 {
-	return p->everything
-	               ? SPAN("anonymous")
-	               : span_of(p->who.text, (size_t)p->who.client_id_len +
-	                                              p->who.subject_len);
+	return p->everything ? SPAN("anonymous")
+	                     : span_of(p->who.who, sizeof(p->who.who));
 }
 
 enum identity_result {

@@ -7,6 +7,7 @@
 #include "proxy/own.h"
 #include "worker/access.h"
 #include "worker/answer.h"
+#include "worker/clientsession.h"
 
 void local_page(struct request *r, const struct h1_request *head,
                 enum page page)
@@ -106,31 +107,19 @@ static void add_instructions(struct request *r, struct buf *b)
 	buf_add_json(b, text);
 }
 
-/*
- * A legacy client that may be asked something says what in initialize, and
- * brings it back, sealed, with every request.
- */
-static void hand_out_session(struct request *r, const struct message *m)
-{
-	if (r->snap->settings->stateless)
-		return;
-	r->session_len = sealed_session(
-		r->snap, principal_whole(&r->principal),
-		sealed_abilities(m->client_capabilities), r->session);
-}
-
 static void initialize(struct request *r, const struct message *m)
 {
 	const struct view *view = snapshot_view(r->snap, VIEW_LEGACY);
 	struct buf *b = &r->conn->w->page;
-	struct span wanted, version = SPAN(MESSAGE_LEGACY_NEWEST);
+	enum revision revision;
+	struct span wanted;
 
-	if (value_string_plain(m->protocol_version, &wanted) &&
-	    message_legacy_version(wanted))
-		version = wanted;
+	if (!value_string_plain(m->protocol_version, &wanted) ||
+	    !message_legacy_version(wanted, &revision))
+		revision = REVISION_2025_11_25;
 	local_start_result(b, m->id);
 	buf_puts(b, "\"protocolVersion\":");
-	buf_add_json(b, version);
+	buf_add_json(b, revision_names[revision]);
 	buf_putc(b, ',');
 	add_capabilities(b, view->abilities, false);
 	buf_puts(b, ",\"serverInfo\":{\"name\":");
@@ -140,7 +129,7 @@ static void initialize(struct request *r, const struct message *m)
 	buf_putc(b, '}');
 	add_instructions(r, b);
 	buf_puts(b, "}}");
-	hand_out_session(r, m);
+	clientsession_open(r, m, revision);
 	send_result(r);
 }
 

@@ -4,8 +4,10 @@
 
 #include "lib/clock.h"
 #include "lib/media.h"
+#include "lib/value.h"
 #include "worker/access.h"
 #include "worker/answer.h"
+#include "worker/clientsession.h"
 #include "worker/local.h"
 #include "worker/record.h"
 #include "worker/stream.h"
@@ -100,7 +102,8 @@ static struct request *begin(struct conn *c, const struct h1_request *head)
 	r->allow_origin = false;
 	r->listens = 0;
 	r->session_len = 0;
-	r->call.abilities = 0;
+	r->call = NULL;
+	r->caller = (struct caller){ 0 };
 	r->verb = H1_OTHER;
 	r->principal.everything = true;
 	r->path[0] = '\0';
@@ -125,7 +128,8 @@ static struct request *begin(struct conn *c, const struct h1_request *head)
 static void recycle(struct worker *w, struct request *r)
 {
 	stream_leave(r);
-	call_fini(&r->call);
+	call_give(r->call);
+	r->call = NULL;
 	builtin_end(r->builtin);
 	r->builtin = NULL;
 	buf_reset(&r->listen_id);
@@ -150,7 +154,8 @@ void request_cancel(struct request *r)
 {
 	struct worker *w = r->conn->w;
 
-	call_cancel(&r->call);
+	if (r->call)
+		call_cancel(r->call);
 	builtin_end(r->builtin);
 	r->builtin = NULL;
 	if (r->status == 0)
@@ -167,12 +172,6 @@ void request_fini(struct worker *w)
 		struct request *r = w->spare_requests;
 
 		w->spare_requests = r->next;
-		buf_free(&r->call.body);
-		buf_free(&r->call.fields);
-		buf_free(&r->call.client_id);
-		buf_free(&r->call.client_token);
-		buf_free(&r->call.in);
-		buf_free(&r->call.out);
 		buf_free(&r->listen_id);
 		free(r);
 	}
@@ -180,7 +179,8 @@ void request_fini(struct worker *w)
 
 void request_drained(struct request *r)
 {
-	call_resume(&r->call);
+	if (r->call)
+		call_resume(r->call);
 }
 
 void request_refuse(struct conn *c, int status, const char *text)
@@ -205,32 +205,6 @@ void request_refuse(struct conn *c, int status, const char *text)
 }
 
 /* ---- methods that a backend answers ---- */
-
-/*
- * What this client said that it can do, when it opened its session. An id that
- * does not open (forged, of another caller, of before a restart) is unknown:
- * 404 tells the client to initialize again (MCP 2025-11-25, "Session
- * Management"). No id at all is fine.
- */
-static bool read_session(struct request *r, const struct h1_request *head,
-                         const struct message *m, struct problem *p)
-{
-	const struct h1_head *h = &head->head;
-
-	r->call.abilities = 0;
-	if (m->era != VIEW_LEGACY || r->snap->settings->stateless ||
-	    !h1_has(h, H1_MCP_SESSION_ID) ||
-	    (m->method && m->method->id == METHOD_INITIALIZE))
-		return true;
-	if (h->seen[H1_MCP_SESSION_ID] == 1 &&
-	    sealed_session_open(r->snap, principal_whole(&r->principal),
-	                        h1_value(h, H1_MCP_SESSION_ID),
-	                        &r->call.abilities))
-		return true;
-	problem_set(p, 404, RPC_LEGACY_NO_SESSION,
-	            "Session not found: initialize again");
-	return false;
-}
 
 static void forward(struct request *r, const struct h1_request *head,
                     const struct message *m)
@@ -267,11 +241,16 @@ static void forward(struct request *r, const struct h1_request *head,
 		              access_may_write(r), &r->builtin);
 		return;
 	}
-	r->call.proxy = &w->proxy;
-	r->call.asker = principal_whole(&r->principal);
-	r->call.reply = &r->reply;
-	r->call.snap = r->snap;
-	call_start(&r->call, m, &head->head, &route);
+	r->call = call_take(&w->proxy);
+	if (!r->call) {
+		problem_set(&p, 503, RPC_BUSY, "Out of memory");
+		answer_problem(r, &p, m->id, span_of("", 0));
+		return;
+	}
+	r->call->caller = r->caller;
+	r->call->reply = &r->reply;
+	r->call->snap = r->snap;
+	call_start(r->call, m, &head->head, &route);
 }
 
 static void dispatch(struct request *r, const struct h1_request *head,
@@ -309,45 +288,39 @@ static void dispatch(struct request *r, const struct h1_request *head,
 	}
 }
 
-/* A backend's index in this snapshot by its slot; the number of them: none. */
-static uint32_t find_slot(const struct snapshot *snap, uint32_t slot)
-{
-	uint32_t i = 0;
-
-	while (i < snap->head->backends.len &&
-	       snapshot_backend(snap, i)->slot != slot)
-		i++;
-	return i;
-}
-
 /*
  * A legacy client's answer to a backend's question. Its id says where it
  * belongs; one that does not open answers nothing, and goes nowhere.
  */
 static void pass_answer(struct request *r, const struct message *m)
 {
-	struct sealed_question q;
+	struct sealed_room room;
+	struct sealed q;
 	struct buf body = {
-		.max = (size_t)r->snap->settings->limits_body_bytes +
-		       SEALED_QUESTION_MAX
+		.max = (size_t)r->snap->settings->limits_body_bytes + SEALED_MAX
 	};
 	uint32_t backend;
+	struct span id;
 
-	if (!sealed_question_open(r->snap, principal_whole(&r->principal),
-	                          m->id, &q))
+	if (!value_string_plain(m->id, &id) ||
+	    sealed_read(r->snap, caller_id(&r->caller), SEALED_QUESTION, id,
+	                clock_utc_ms() / 1000, &q, &room) != SEALED_OK)
 		return;
-	backend = find_slot(r->snap, q.slot);
-	if (backend == r->snap->head->backends.len)
+	backend = sealed_find_backend(r->snap, q.backend);
+	if (backend == r->snap->head->backends.len) {
+		sealed_free(&room);
 		return;
+	}
 	buf_puts(&body, "{\"jsonrpc\":\"2.0\",\"id\":");
-	buf_add_span(&body, q.id);
+	buf_add_span(&body, q.texts[1]);
 	buf_puts(&body, m->error.at ? ",\"error\":" : ",\"result\":");
 	buf_add_span(&body, m->error.at ? m->error : m->result);
 	buf_putc(&body, '}');
 	if (buf_err(&body) == 0)
 		session_post(r->conn->w->proxy.sessions, r->snap, backend,
-		             q.session, buf_span(&body));
+		             q.texts[0], buf_span(&body));
 	buf_free(&body);
+	sealed_free(&room);
 }
 
 /* ---- the endpoint ---- */
@@ -494,7 +467,7 @@ void request_serve(struct conn *c, const struct h1_request *head,
 		               span_of("", 0));
 		return;
 	}
-	if (!read_session(r, head, &m, &p)) {
+	if (!clientsession_read(r, &head->head, &m, &p)) {
 		answer_problem(r, &p, m.id, span_of("", 0));
 		return;
 	}

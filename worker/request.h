@@ -13,11 +13,13 @@
 #include "worker/conn.h"
 #include "worker/identity.h"
 
-#define REQUEST_ID_MAX 39 /* bytes */
+#define REQUEST_ID_MAX      39   /* bytes */
+#define REQUEST_SESSION_MAX 4096 /* characters of a session id */
 
 struct request {
 	struct reply reply;
-	struct call call;
+	struct call *call; /* of a backend; NULL: none */
+	struct caller caller;
 	struct builtin_call *builtin; /* of a tool of this process; or NULL */
 	struct conn *conn;
 	struct snapshot *snap;
@@ -43,7 +45,7 @@ struct request {
 	enum h1_method verb;
 	struct ip client;
 	size_t session_len; /* of a session id that the answer hands out */
-	char session[SEALED_SESSION_MAX];
+	char session[REQUEST_SESSION_MAX];
 	size_t request_id_len;
 	char request_id[REQUEST_ID_MAX + 1];
 	char origin[256];

@@ -378,6 +378,7 @@ static void tear_down(struct worker *w)
 	while (w->conns)
 		conn_abort(w->conns);
 	request_fini(w);
+	call_free_spare(&w->proxy);
 	sessions_free(w->proxy.sessions);
 	upstream_free(w->proxy.up);
 	builtin_free(w->builtin);

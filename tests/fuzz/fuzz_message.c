@@ -47,7 +47,7 @@ static void check_taken(struct span body, const struct message *m)
 	assert(m->kind != MESSAGE_REQUEST || m->method);
 	assert(m->era != VIEW_MODERN || m->kind != MESSAGE_RESPONSE);
 	if (m->era == VIEW_LEGACY)
-		assert(message_legacy_version(m->version));
+		assert(m->revision < REVISION_2026_07_28);
 	if (m->kind == MESSAGE_REQUEST && m->era == VIEW_MODERN)
 		assert(value_type(m->capabilities) == VALUE_OBJECT);
 }

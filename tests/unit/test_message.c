@@ -516,9 +516,9 @@ Test(message, everything_is_located)
 	cr_expect(span_starts(msg.params, SPAN("{\"name\"")));
 	cr_expect_not(msg.ref.at);
 	cr_assert(take_text(LEGACY("2025-06-18"), REQUEST("ping")));
-	cr_expect(span_is(msg.version, "2025-06-18"));
+	cr_expect(msg.revision == REVISION_2025_06_18);
 	cr_assert(take_text("", REQUEST("ping")));
-	cr_expect(span_is(msg.version, "2025-03-26"));
+	cr_expect(msg.revision == REVISION_2025_03_26);
 }
 
 /* ---- sentinels ---- */
@@ -662,13 +662,15 @@ Test(message, levels)
 
 Test(message, legacy_versions)
 {
-	cr_expect(message_legacy_version(SPAN("2025-11-25")));
-	cr_expect(message_legacy_version(SPAN("2025-06-18")));
-	cr_expect(message_legacy_version(SPAN("2025-03-26")));
-	cr_expect_not(message_legacy_version(SPAN("2026-07-28")));
-	cr_expect_not(message_legacy_version(SPAN("2024-11-05")));
-	cr_expect_not(message_legacy_version(SPAN("")));
-	cr_expect_not(message_legacy_version(SPAN("2025-11-25 ")));
+	enum revision revision;
+
+	cr_expect(message_legacy_version(SPAN("2025-11-25"), &revision));
+	cr_expect(message_legacy_version(SPAN("2025-06-18"), &revision));
+	cr_expect(message_legacy_version(SPAN("2025-03-26"), &revision));
+	cr_expect_not(message_legacy_version(SPAN("2026-07-28"), &revision));
+	cr_expect_not(message_legacy_version(SPAN("2024-11-05"), &revision));
+	cr_expect_not(message_legacy_version(SPAN(""), &revision));
+	cr_expect_not(message_legacy_version(SPAN("2025-11-25 "), &revision));
 }
 
 Test(message, the_table_of_methods_is_consistent)
