@@ -109,6 +109,7 @@ enum h1_method {
 	X(CONTENT_ENCODING, "content-encoding")                  \
 	X(WWW_AUTHENTICATE, "www-authenticate")                  \
 	X(X_CONTENT_SHA256, "x-content-sha256")                  \
+	X(GATEWAY_HANDOVER, "gateway-handover")                  \
 	X(X_FORWARDED_HOST, "x-forwarded-host")                  \
 	X(TRANSFER_ENCODING, "transfer-encoding")                \
 	X(X_FORWARDED_PROTO, "x-forwarded-proto")                \

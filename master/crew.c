@@ -26,6 +26,7 @@ void crew_init(struct crew *crew)
 		child_init(&crew->workers[i], &crew->home, i, worker_main);
 	child_init(&crew->keeper, &crew->home, CHILD_KEEPER, keep);
 	memset(crew->signing, 0xff, sizeof(crew->signing)); /* -1 */
+	memset(crew->handover, 0xff, sizeof(crew->handover));
 }
 
 /* --- sockets -------------------------------------------------------------- */
@@ -76,6 +77,28 @@ static void send_end(struct crew *crew, struct child *c, uint32_t slot, int end)
 	child_send(c, &msg, crew->signing[slot][end]);
 }
 
+/* --- between workers ------------------------------------------------------ */
+
+static void offer_handover(struct crew *crew, struct child *c)
+{
+	const struct control msg = { .type = CONTROL_HANDOVER };
+	int *fd = &crew->handover[c->slot];
+	uint16_t port;
+
+	if (*fd < 0) {
+		int err = listener_private(fd, &port);
+
+		if (err < 0) {
+			*fd = -1;
+			log_error("workers cannot hand requests over",
+			          LOG_ERR(err));
+			return;
+		}
+		atomic_store(&c->row->handover_port, port);
+	}
+	child_send(c, &msg, *fd);
+}
+
 void crew_connect(struct crew *crew, struct child *c)
 {
 	if (c->slot == CHILD_KEEPER) {
@@ -95,6 +118,7 @@ void crew_connect(struct crew *crew, struct child *c)
 		send_end(crew, &crew->keeper, c->slot, 1);
 	}
 	send_end(crew, c, c->slot, 0);
+	offer_handover(crew, c);
 }
 
 /* --- everybody ------------------------------------------------------------ */

@@ -21,6 +21,10 @@ struct crew {
 	/* For signatures: [0] is the worker's end, [1] the keeper's. They stay
 	   open here, so both may die and come again. -1: not made yet. */
 	int signing[WORKERS_MAX][2];
+	/* Listening sockets of 127.0.0.1 on which workers hand requests over
+	   to each other; a dead one's queue waits for its successor. -1: not
+	   made yet. */
+	int handover[WORKERS_MAX];
 };
 
 /* No processes yet; loop, board and callbacks of home are set before. */
@@ -35,7 +39,8 @@ void crew_resize(struct crew *crew, uint32_t n, uint64_t grace_ms);
 /* Give every listening socket to a worker that does not have it yet. */
 void crew_deal(struct crew *crew);
 
-/* A process has been born: give it its end, or ends, for signatures. */
+/* A process has been born: give it its end, or ends, for signatures, and to a
+ * worker the socket that the others reach it by. */
 void crew_connect(struct crew *crew, struct child *c);
 
 /* Send to all workers, and to the keeper too if that is said. */

@@ -194,6 +194,31 @@ bool listener_store(const struct listeners *l)
 	return notify_wanted();
 }
 
+int listener_private(int *fd, uint16_t *port)
+{
+	union address at = {
+		.v4 = { .sin_family = AF_INET,
+		        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) },
+	};
+	socklen_t len = sizeof(at.v4);
+	struct ip ip;
+	int err;
+
+	/* Without SO_REUSEPORT: nobody else may take a share of it. */
+	*fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*fd < 0)
+		return os_error();
+	if (bind(*fd, &at.any, len) == 0 &&
+	    listen(*fd, LISTENER_BACKLOG) == 0 &&
+	    getsockname(*fd, &at.any, &len) == 0 &&
+	    ip_from_sockaddr(&at.any, &ip, port))
+		return 0;
+	err = os_error();
+	close(*fd);
+	*fd = -1;
+	return err;
+}
+
 void listener_close(struct listeners *l)
 {
 	for (uint32_t i = 0; i < WORKERS_MAX; i++) {

@@ -45,6 +45,12 @@ MUST_CHECK int listener_open(struct listeners *l, uint32_t n,
 /* Ask the service manager to keep them all. True when there is one. */
 bool listener_store(const struct listeners *l);
 
+/*
+ * A listening socket on 127.0.0.1, at a port that the kernel chooses, for what
+ * the processes of one gateway say to each other. Returns 0 or -errno.
+ */
+MUST_CHECK int listener_private(int *fd, uint16_t *port);
+
 /* Close all. */
 void listener_close(struct listeners *l);
 

@@ -20,9 +20,11 @@ enum control_type {
 	                         enum log_level | enum log_format << 8 */
 	CONTROL_ACCESS_LOG,   /* fd: write access lines here from now on */
 	CONTROL_AUDIT_LOG,    /* fd: write audit lines here from now on */
-	CONTROL_SIGNING, /* fd: one end of the pair on which this worker asks
-	                    the keeper for signatures; number: the slot */
-	CONTROL_DRAIN,   /* stop accepting, finish, exit; number: grace ms */
+	CONTROL_SIGNING,  /* fd: one end of the pair on which this worker asks
+	                     the keeper for signatures; number: the slot */
+	CONTROL_HANDOVER, /* fd: a listening socket of 127.0.0.1, to accept
+	                     requests from that other workers hand over */
+	CONTROL_DRAIN,    /* stop accepting, finish, exit; number: grace ms */
 	/* worker to master */
 	CONTROL_READY,   /* the first snapshot is served. From the keeper:
 	                    every backend of the configuration that number

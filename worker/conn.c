@@ -795,7 +795,7 @@ static void set_peer(struct conn *c)
 	                             snap->head->trusted.len, &c->peer);
 }
 
-void conn_accept(struct worker *w, int fd)
+void conn_accept(struct worker *w, int fd, bool handover)
 {
 	const struct settings *s = w->snap->settings;
 	struct conn *c = take_conn(w);
@@ -810,7 +810,7 @@ void conn_accept(struct worker *w, int fd)
 	c->src.on_ready = on_ready;
 	c->src.on_gone = on_gone;
 	if (loop_add(w->loop, &c->src, EPOLLIN | EPOLLRDHUP) < 0 ||
-	    (w->tls && !(c->tls = tls_accept(w->tls, fd)))) {
+	    (w->tls && !handover && !(c->tls = tls_accept(w->tls, fd)))) {
 		close(fd);
 		c->next = w->spare_conns;
 		w->spare_conns = c;
@@ -825,7 +825,13 @@ void conn_accept(struct worker *w, int fd)
 	count_own(&w->me->connections, 1);
 	atomic_store_explicit(&w->me->connections_open, w->n_conns,
 	                      memory_order_relaxed);
+	c->handover = handover;
 	set_peer(c);
+	if (handover) {
+		arm(c, s->limits_idle_timeout);
+		c->state = CONN_IDLE;
+		return;
+	}
 	c->state = s->proxy_protocol && c->trusted ? CONN_PROXY : CONN_IDLE;
 	arm(c, c->tls ? s->tls_handshake_timeout : s->limits_idle_timeout);
 	if (w->n_conns > (uint64_t)s->limits_connections) {

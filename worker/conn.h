@@ -40,6 +40,7 @@ struct conn {
 	uint16_t peer_port;
 	uint8_t state;
 	bool trusted;     /* the connection comes from trusted_proxies */
+	bool handover;    /* from another worker of this machine */
 	bool counted;     /* among the connections of its address */
 	bool close;       /* after the answer */
 	bool continued;   /* 100 Continue was sent for this request */
@@ -49,8 +50,10 @@ struct conn {
 	bool wants_write; /* TLS needs EPOLLOUT to read on */
 };
 
-/* Take a socket that was accepted. Closes it when it cannot be served. */
-void conn_accept(struct worker *w, int fd);
+/* Take a socket that was accepted. Closes it when it cannot be served.
+ * handover: another worker connected, without TLS and beyond the limits of
+ * clients. */
+void conn_accept(struct worker *w, int fd, bool handover);
 
 /*
  * Send, or keep what the socket does not take now. Sets and clears the

@@ -8,6 +8,7 @@
 #include "worker/access.h"
 #include "worker/answer.h"
 #include "worker/clientsession.h"
+#include "worker/handover.h"
 #include "worker/local.h"
 #include "worker/record.h"
 #include "worker/stream.h"
@@ -59,6 +60,16 @@ static void set_request_id(struct request *r, struct worker *w,
 	r->request_id_len = 16;
 }
 
+/* Whoever handed it over knows who the client is. */
+static void set_handed_over(struct request *r, const struct h1_head *head)
+{
+	struct ip ip;
+
+	if (ip_parse(h1_value(head, H1_X_FORWARDED_FOR), &ip))
+		r->client = ip;
+	r->proxied_tls = span_is(h1_value(head, H1_X_FORWARDED_PROTO), "https");
+}
+
 static void set_client(struct request *r, const struct conn *c,
                        const struct h1_head *head)
 {
@@ -66,6 +77,11 @@ static void set_client(struct request *r, const struct conn *c,
 
 	r->client = c->peer;
 	r->proxied_tls = false;
+	r->hops = (uint8_t)handover_hops(snap, head);
+	if (r->hops != HANDOVER_NONE) {
+		set_handed_over(r, head);
+		return;
+	}
 	if (!c->trusted)
 		return;
 	if (h1_has(head, H1_X_FORWARDED_FOR))
@@ -101,6 +117,7 @@ static struct request *begin(struct conn *c, const struct h1_request *head)
 	r->endpoint = false;
 	r->allow_origin = false;
 	r->listens = 0;
+	r->hops = HANDOVER_NONE;
 	r->session_len = 0;
 	r->call = NULL;
 	r->caller = (struct caller){ 0 };
@@ -130,6 +147,8 @@ static void recycle(struct worker *w, struct request *r)
 	stream_leave(r);
 	call_give(r->call);
 	r->call = NULL;
+	handover_end(r->handover);
+	r->handover = NULL;
 	builtin_end(r->builtin);
 	r->builtin = NULL;
 	buf_reset(&r->listen_id);
@@ -181,6 +200,16 @@ void request_drained(struct request *r)
 {
 	if (r->call)
 		call_resume(r->call);
+	if (r->handover)
+		handover_resume(r->handover);
+}
+
+void request_busy(struct request *r, struct span id)
+{
+	struct problem p;
+
+	problem_set(&p, 503, RPC_BUSY, "Out of memory");
+	answer_problem(r, &p, id, SPAN("Retry-After: 1\r\n"));
 }
 
 void request_refuse(struct conn *c, int status, const char *text)
@@ -243,8 +272,7 @@ static void forward(struct request *r, const struct h1_request *head,
 	}
 	r->call = call_take(&w->proxy);
 	if (!r->call) {
-		problem_set(&p, 503, RPC_BUSY, "Out of memory");
-		answer_problem(r, &p, m->id, span_of("", 0));
+		request_busy(r, m->id);
 		return;
 	}
 	r->call->caller = r->caller;
@@ -394,6 +422,13 @@ static bool judge(struct request *r, const struct h1_request *head,
 	struct span path = snapshot_text(r->snap, r->snap->head->path);
 	struct problem p;
 
+	/* The port of the workers is for them alone. */
+	if (r->conn->handover && r->hops != HANDOVER_WORKER) {
+		problem_set(&p, 403, RPC_FORBIDDEN,
+		            "This port is not for clients");
+		answer_problem(r, &p, span_of("", 0), span_of("", 0));
+		return false;
+	}
 	*is_page = page_find(head->path, path, page);
 	r->endpoint = !*is_page && span_eq(head->path, path);
 	/* Probes by address or by any name must work. */

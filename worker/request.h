@@ -20,6 +20,7 @@ struct request {
 	struct reply reply;
 	struct call *call; /* of a backend; NULL: none */
 	struct caller caller;
+	struct handover *handover;    /* it is served elsewhere; or NULL */
 	struct builtin_call *builtin; /* of a tool of this process; or NULL */
 	struct conn *conn;
 	struct snapshot *snap;
@@ -41,6 +42,7 @@ struct request {
 	bool keep_alive;       /* what the request asks for */
 	bool allow_origin;
 	bool proxied_tls; /* a trusted proxy says the client came by https */
+	uint8_t hops;     /* enum handover_hops: how far it has come */
 	uint8_t listens;  /* subscriptions/listen: LISTENS_* */
 	enum h1_method verb;
 	struct ip client;
@@ -72,6 +74,9 @@ void request_serve(struct conn *c, const struct h1_request *head,
 
 /* Answer bytes that are no request, and close after that. */
 void request_refuse(struct conn *c, int status, const char *text);
+
+/* Answer with 503: there is no memory, or no room. id is raw, or empty. */
+void request_busy(struct request *r, struct span id);
 
 /* The client is gone: cancel, record, recycle. */
 void request_cancel(struct request *r);

@@ -26,6 +26,7 @@ struct record;
 struct listener {
 	struct source src;
 	struct worker *w;
+	bool handover; /* other workers' requests come here */
 };
 
 struct worker {
@@ -43,6 +44,7 @@ struct worker {
 	bool loopback_only; /* listens on a loopback address */
 	struct proxy proxy;
 	struct builtin *builtin;
+	struct fetcher *handovers; /* made for the first; or NULL */
 	struct identity *identity;
 	struct record *record;
 	struct timer beat;

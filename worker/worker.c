@@ -7,6 +7,7 @@
 
 #include "lib/clock.h"
 #include "lib/crypto.h"
+#include "lib/fetch.h"
 #include "lib/log.h"
 #include "shm/control.h"
 #include "worker/conn.h"
@@ -53,7 +54,7 @@ static void on_acceptable(struct source *src, uint32_t events)
 				            LOG_ERR(os_error()));
 			return;
 		}
-		conn_accept(w, fd);
+		conn_accept(w, fd, l->handover);
 	}
 }
 
@@ -86,7 +87,7 @@ static bool is_loopback(int fd)
 	       ip_is_loopback(&ip);
 }
 
-static void add_listener(struct worker *w, int fd)
+static void add_listener(struct worker *w, int fd, bool handover)
 {
 	struct listener *l;
 
@@ -96,8 +97,10 @@ static void add_listener(struct worker *w, int fd)
 	}
 	l = &w->listeners[w->n_listeners++];
 	l->w = w;
+	l->handover = handover;
 	l->src = (struct source){ .fd = fd, .on_ready = on_acceptable };
-	w->loopback_only = is_loopback(fd);
+	if (!handover)
+		w->loopback_only = is_loopback(fd);
 	listen_all(w);
 }
 
@@ -275,7 +278,10 @@ static void on_message(struct worker *w, const struct control *msg, int fd)
 		on_snapshot(w, fd);
 		return;
 	case CONTROL_LISTEN:
-		add_listener(w, fd);
+		add_listener(w, fd, false);
+		return;
+	case CONTROL_HANDOVER:
+		add_listener(w, fd, true);
 		return;
 	case CONTROL_LOG:
 		control_apply_log(msg, fd);
@@ -379,6 +385,7 @@ static void tear_down(struct worker *w)
 		conn_abort(w->conns);
 	request_fini(w);
 	call_free_spare(&w->proxy);
+	fetcher_free(w->handovers);
 	sessions_free(w->proxy.sessions);
 	upstream_free(w->proxy.up);
 	builtin_free(w->builtin);

@@ -112,7 +112,7 @@ void fixture_call(struct fixture_caller *c, struct worker *w)
 	c->src.fd = fds[0];
 	c->src.on_ready = on_ready;
 	cr_assert_eq(loop_add(w->loop, &c->src, EPOLLIN), 0);
-	conn_accept(w, fds[1]);
+	conn_accept(w, fds[1], false);
 }
 
 void fixture_hang_up(struct fixture_caller *c)

@@ -1,0 +1,454 @@
+#include "worker/handover.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/crypto.h"
+#include "lib/fetch.h"
+#include "lib/media.h"
+#include "lib/url.h"
+#include "worker/access.h"
+#include "worker/answer.h"
+
+#define TELL_TIMEOUT_MS 5000
+#define IDLE_EXTRA_MS   10000 /* what a comment may come too late */
+#define ADDRESS_URL_MAX 1024
+#define PROOF_LEN       (2 * CRYPTO_HASH_LEN) /* characters */
+
+struct handover {
+	struct fetch *f;
+	struct request *r;
+	struct buf body; /* of an answer that is no stream */
+	struct buf id;   /* raw */
+	int status;
+	bool stream;
+};
+
+/* --- the field --------------------------------------------------------------
+ */
+
+static void prove(const uint8_t key[CRYPTO_KEY_LEN], char out[PROOF_LEN])
+{
+	uint8_t hash[CRYPTO_HASH_LEN];
+
+	crypto_cache_hash(key, SPAN("handed over by a gateway"), hash);
+	crypto_hex_encode(span_of(hash, sizeof(hash)), out);
+}
+
+static bool proves(const struct snapshot *snap, struct span text)
+{
+	size_t n = snap->head->has_previous_key ? SESSION_KEYS : 1;
+	char good[PROOF_LEN];
+	bool found = false;
+
+	for (size_t i = 0; i < n && text.len == PROOF_LEN; i++) {
+		prove(snap->head->session_keys[i], good);
+		found |= crypto_equal(good, text.at, PROOF_LEN);
+	}
+	return found;
+}
+
+enum handover_hops handover_hops(const struct snapshot *snap,
+                                 const struct h1_head *head)
+{
+	struct span value = h1_value(head, H1_GATEWAY_HANDOVER);
+
+	if (head->seen[H1_GATEWAY_HANDOVER] != 1 || value.len < 2 ||
+	    value.at[1] != ' ' || !proves(snap, span_from(value, 2)))
+		return HANDOVER_NONE;
+	return *value.at == '2'   ? HANDOVER_WORKER
+	       : *value.at == '1' ? HANDOVER_REPLICA
+	                          : HANDOVER_NONE;
+}
+
+/* --- places -----------------------------------------------------------------
+ */
+
+struct place handover_here(const struct worker *w, const struct snapshot *snap)
+{
+	return (struct place){
+		.address = snap->head->replica.address,
+		.port = (uint16_t)snap->head->replica.port,
+		.instance = w->board->instance,
+		.born_ms = atomic_load(&w->me->started_ms),
+		.worker = w->index,
+	};
+}
+
+bool handover_is_here(const struct worker *w, const struct place *place)
+{
+	return place->instance == w->board->instance &&
+	       place->worker == w->index &&
+	       place->born_ms == atomic_load(&w->me->started_ms);
+}
+
+/* The slot of a worker of this machine that lives; NULL: none. */
+static const struct slot *slot_of(const struct worker *w,
+                                  const struct place *place)
+{
+	const struct slot *slot;
+
+	if (place->instance != w->board->instance ||
+	    place->worker >= WORKERS_MAX)
+		return NULL;
+	slot = &w->board->workers[place->worker];
+	return atomic_load(&slot->started_ms) == place->born_ms &&
+	                       atomic_load(&slot->pid) &&
+	                       atomic_load(&slot->handover_port)
+	               ? slot
+	               : NULL;
+}
+
+bool handover_can(const struct request *r, const struct place *place)
+{
+	const struct worker *w = r->conn->w;
+	const struct peer *own = &r->snap->head->replica;
+
+	if (place->instance == w->board->instance)
+		return r->hops != HANDOVER_WORKER && slot_of(w, place);
+	/* Our own address is where an earlier process of ours was. */
+	return r->hops == HANDOVER_NONE && place->port != 0 &&
+	       !(place->port == own->port &&
+	         ip_eq(&place->address, &own->address));
+}
+
+static struct sockaddr_storage address_of(const struct ip *ip, uint16_t port)
+{
+	struct sockaddr_storage at = { 0 };
+	struct sockaddr_in *v4 = (void *)&at;
+	struct sockaddr_in6 *v6 = (void *)&at;
+
+	if (ip_is_v4(ip)) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(port);
+		memcpy(&v4->sin_addr, ip->bytes + 12, sizeof(v4->sin_addr));
+	} else {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(port);
+		memcpy(&v6->sin6_addr, ip->bytes, sizeof(v6->sin6_addr));
+	}
+	return at;
+}
+
+/* --- the request ------------------------------------------------------------
+ */
+
+/* Fields of one connection or one message, and those that are written anew. */
+static bool stays(const struct h1_field *f)
+{
+	static const struct span names[] = { { "te", 2 }, { "trailer", 7 } };
+
+	switch (f->known) {
+	case H1_CONNECTION:
+	case H1_KEEP_ALIVE:
+	case H1_UPGRADE:
+	case H1_EXPECT:
+	case H1_HOST:
+	case H1_CONTENT_LENGTH:
+	case H1_TRANSFER_ENCODING:
+	case H1_ACCEPT_ENCODING:
+	case H1_FORWARDED:
+	case H1_X_FORWARDED_FOR:
+	case H1_X_FORWARDED_PROTO:
+	case H1_X_FORWARDED_HOST:
+	case H1_X_REQUEST_ID:
+	case H1_GATEWAY_HANDOVER:
+		return true;
+	default:
+		break;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (span_eq_nocase(f->name, names[i]))
+			return true;
+	return false;
+}
+
+static void add_fields(const struct request *r, const struct h1_request *head,
+                       enum handover_hops hops, struct buf *out)
+{
+	char address[IP_TEXT_MAX], proof[PROOF_LEN];
+	const struct h1_head *h = &head->head;
+
+	prove(r->snap->head->session_keys[0], proof);
+	buf_addf(out, "Gateway-Handover: %d %.*s\r\n", (int)hops, PROOF_LEN,
+	         proof);
+	ip_format(address, &r->client);
+	buf_addf(out,
+	         "Host: %.*s\r\nX-Forwarded-For: %s\r\nX-Forwarded-Proto: %s"
+	         "\r\nX-Request-Id: %s\r\n",
+	         SPAN_ARG(h1_value(h, H1_HOST)), address,
+	         access_secure(r) ? "https" : "http", r->request_id);
+	for (size_t i = 0; i < h->n_fields; i++) {
+		if (stays(&h->fields[i]) || h->fields[i].value.len == 0)
+			continue;
+		buf_add_span(out, h->fields[i].name);
+		buf_puts(out, ": ");
+		buf_add_span(out, h->fields[i].value);
+		buf_puts(out, "\r\n");
+	}
+}
+
+/* The URL of a replica. With TLS its host is the one in the certificate. */
+static void replica_url(const struct request *r, const struct peer *peer,
+                        char out[ADDRESS_URL_MAX])
+{
+	const struct header *head = r->snap->head;
+	char text[IP_TEXT_MAX];
+	struct url url;
+	bool tls = head->tls_cert.len > 0;
+
+	ip_format(text, &peer->address);
+	if (tls &&
+	    url_parse(snapshot_text(r->snap, head->public_url), &url) == URL_OK)
+		snprintf(out, ADDRESS_URL_MAX, "https://%.*s:%u%.*s",
+		         SPAN_ARG(url.host), peer->port,
+		         SPAN_ARG(snapshot_text(r->snap, head->path)));
+	else
+		snprintf(out, ADDRESS_URL_MAX,
+		         ip_is_v4(&peer->address) ? "http://%s:%u%.*s"
+		                                  : "http://[%s]:%u%.*s",
+		         text, peer->port,
+		         SPAN_ARG(snapshot_text(r->snap, head->path)));
+}
+
+static void worker_url(const struct request *r, const struct slot *slot,
+                       char out[ADDRESS_URL_MAX])
+{
+	snprintf(out, ADDRESS_URL_MAX, "http://127.0.0.1:%u%.*s",
+	         atomic_load(&slot->handover_port),
+	         SPAN_ARG(snapshot_text(r->snap, r->snap->head->path)));
+}
+
+/* Where it goes. */
+struct target {
+	char url[ADDRESS_URL_MAX];
+	struct sockaddr_storage address; /* of a replica */
+	size_t n_addresses;
+	enum handover_hops hops;
+};
+
+static struct target to_worker(const struct request *r, const struct slot *slot)
+{
+	struct target t = { .hops = HANDOVER_WORKER };
+
+	worker_url(r, slot, t.url);
+	return t;
+}
+
+static struct target to_replica(const struct request *r,
+                                const struct peer *peer)
+{
+	struct target t = {
+		.address = address_of(&peer->address, (uint16_t)peer->port),
+		.n_addresses = 1,
+		.hops = HANDOVER_REPLICA,
+	};
+
+	replica_url(r, peer, t.url);
+	return t;
+}
+
+static struct fetch *start(const struct request *r,
+                           const struct h1_request *head, struct span body,
+                           const struct target *t, uint64_t answer_ms,
+                           const struct fetch_events *events, void *owner)
+{
+	struct worker *w = r->conn->w;
+	struct buf fields = { .max = HANDOVER_FIELDS_MAX };
+	struct fetch *f = NULL;
+
+	add_fields(r, head, t->hops, &fields);
+	if (!w->handovers)
+		w->handovers = fetcher_new(w->loop);
+
+	struct fetch_request req = {
+		.method = head->method_text,
+		.url = span_str(t->url),
+		.fields = buf_span(&fields),
+		.body = body,
+		.addresses = &t->address,
+		.n_addresses = t->n_addresses,
+		.ca_pem = snapshot_text(r->snap, r->snap->head->replica_ca),
+		.connect_timeout_ms = HANDOVER_CONNECT_MS,
+		.answer_timeout_ms = answer_ms,
+		.idle_timeout_ms = answer_ms,
+		.max_bytes = (uint64_t)r->snap->settings->limits_response_bytes,
+		.events = events,
+		.owner = owner,
+	};
+	if (w->handovers && buf_err(&fields) == 0)
+		f = fetch_start(w->handovers, &req);
+	buf_free(&fields);
+	return f;
+}
+
+/* --- its answer -------------------------------------------------------------
+ */
+
+static void fail(struct handover *h)
+{
+	struct request *r = h->r;
+	struct reply *reply = &r->reply;
+	struct problem p;
+
+	h->f = NULL;
+	reply->outcome = OUTCOME_UNAVAILABLE;
+	reply->error = "the worker that has to serve it cannot be reached";
+	if (reply->begun) {
+		reply->ops->end(reply, false);
+		return;
+	}
+	problem_set(&p, 200, RPC_INTERNAL,
+	            "The process that keeps this call cannot be reached; make "
+	            "the call again");
+	answer_problem(r, &p, buf_span(&h->id), span_of("", 0));
+}
+
+static void on_head(struct fetch *f, const struct fetch_head *head)
+{
+	struct handover *h = fetch_owner(f);
+	struct request *r = h->r;
+	uint64_t idle_ms = (uint64_t)r->snap->settings->keepalive_interval;
+
+	h->status = head->status;
+	h->stream =
+		media_type_is(head->content_type, SPAN("text/event-stream"));
+	r->method = NULL; /* it is recorded over there */
+	if (!h->stream)
+		return;
+	fetch_set_idle(f, 2 * idle_ms + IDLE_EXTRA_MS);
+	r->reply.ops->begin(&r->reply, h->status, REPLY_EVENTS);
+}
+
+static size_t on_body(struct fetch *f, struct span body)
+{
+	struct handover *h = fetch_owner(f);
+	struct reply *reply = &h->r->reply;
+	struct iovec iov = { (void *)(uintptr_t)body.at, body.len };
+
+	if (!h->stream) {
+		buf_add_span(&h->body, body);
+		return body.len;
+	}
+	if (reply->full)
+		return FETCH_PAUSE;
+	reply->ops->more(reply, &iov, 1);
+	return body.len;
+}
+
+static void on_end(struct fetch *f, int err, const char *sentence)
+{
+	struct handover *h = fetch_owner(f);
+	struct request *r = h->r;
+	struct span body = buf_span(&h->body);
+
+	(void)sentence;
+	if (err < 0 || buf_err(&h->body) < 0) {
+		fail(h);
+		return;
+	}
+	h->f = NULL;
+	r->reply.outcome = OUTCOME_SUCCESS;
+	if (h->stream)
+		r->reply.ops->end(&r->reply, true);
+	else
+		answer_text(r, h->status, body.len ? "application/json" : NULL,
+		            span_of("", 0), body);
+}
+
+static const struct fetch_events events = { on_head, on_body, on_end };
+
+void handover_give(struct request *r, const struct h1_request *head,
+                   struct span body, const struct place *place, struct span id)
+{
+	struct worker *w = r->conn->w;
+	const struct slot *slot = slot_of(w, place);
+	const struct settings *s = r->snap->settings;
+	const struct peer peer = { place->address, place->port };
+	struct target t = slot ? to_worker(r, slot) : to_replica(r, &peer);
+	struct handover *h = calloc(1, sizeof(*h));
+
+	if (!h) {
+		request_busy(r, id);
+		return;
+	}
+	h->r = r;
+	h->id.max = MESSAGE_ID_MAX;
+	h->body.max = (size_t)s->limits_message_bytes + 65536;
+	buf_add_span(&h->id, id);
+	r->handover = h;
+	h->f = start(r, head, body, &t, (uint64_t)s->interactive_timeout,
+	             &events, h);
+	if (!h->f)
+		fail(h);
+}
+
+void handover_resume(struct handover *h)
+{
+	if (h->f)
+		fetch_resume(h->f);
+}
+
+void handover_end(struct handover *h)
+{
+	if (!h)
+		return;
+	if (h->f)
+		fetch_cancel(h->f);
+	buf_free(&h->body);
+	buf_free(&h->id);
+	free(h);
+}
+
+/* --- telling all ------------------------------------------------------------
+ */
+
+static size_t drop_body(struct fetch *f, struct span body)
+{
+	(void)f;
+	return body.len;
+}
+
+static void drop_end(struct fetch *f, int err, const char *sentence)
+{
+	(void)f;
+	(void)err;
+	(void)sentence;
+}
+
+static const struct fetch_events told = { NULL, drop_body, drop_end };
+
+static void tell(struct request *r, const struct h1_request *head,
+                 struct span body, const struct target *t)
+{
+	/* Nobody waits for it, and no memory loses no more than the news. */
+	(void)start(r, head, body, t, TELL_TIMEOUT_MS, &told, NULL);
+}
+
+void handover_tell(struct request *r, const struct h1_request *head,
+                   struct span body)
+{
+	struct worker *w = r->conn->w;
+	const struct header *h = r->snap->head;
+	const struct peer *peers = snapshot_array(r->snap, h->peers);
+	uint32_t n = atomic_load(&w->board->n_workers);
+
+	if (r->hops == HANDOVER_WORKER)
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct slot *slot = &w->board->workers[i];
+		struct target t;
+
+		if (i == w->index || !atomic_load(&slot->pid) ||
+		    !atomic_load(&slot->handover_port))
+			continue;
+		t = to_worker(r, slot);
+		tell(r, head, body, &t);
+	}
+	for (uint32_t i = 0; r->hops == HANDOVER_NONE && i < h->peers.len;
+	     i++) {
+		struct target t = to_replica(r, &peers[i]);
+
+		tell(r, head, body, &t);
+	}
+}

@@ -1,0 +1,67 @@
+/*
+ * handover - a request that another worker has to serve.
+ *
+ * A call that waits for its client's answer waits in one worker. Whoever gets
+ * the answer hands the whole request over to that worker: of this machine, by
+ * its port on 127.0.0.1 that only workers can use, or of another replica, by
+ * the address that the place names. The request travels as it came, with the
+ * caller's own token, is judged again over there, and its answer streams back.
+ * What must be known everywhere is told to all workers and replicas instead.
+ *
+ * Each such request carries a field that only a process with the session keys
+ * can make, and that says how far it has come: so it cannot go in circles, and
+ * a client cannot pretend.
+ */
+#ifndef WORKER_HANDOVER_H
+#define WORKER_HANDOVER_H
+
+#include "proxy/sealed.h"
+#include "worker/request.h"
+
+#define HANDOVER_CONNECT_MS 2000
+#define HANDOVER_FIELDS_MAX 131072 /* bytes of a request's fields */
+
+/* How far a request has come. */
+enum handover_hops {
+	HANDOVER_NONE,    /* from a client */
+	HANDOVER_REPLICA, /* from another replica */
+	HANDOVER_WORKER,  /* from a worker of this machine */
+};
+
+struct handover; /* of one request that is served elsewhere */
+
+/* Read the field; anything that does not hold is from a client. */
+enum handover_hops handover_hops(const struct snapshot *snap,
+                                 const struct h1_head *head);
+
+/* This worker, as others find it. */
+struct place handover_here(const struct worker *w, const struct snapshot *snap);
+
+/* Is the place this very worker? */
+bool handover_is_here(const struct worker *w, const struct place *place);
+
+/*
+ * Can r be handed over to the place? Not when the worker there has ended, the
+ * replica has no address, or r has come too far already.
+ */
+bool handover_can(const struct request *r, const struct place *place);
+
+/*
+ * Hand r over; it is answered later, also when that fails. id is that of its
+ * message, raw, or empty. Everything is copied.
+ */
+void handover_give(struct request *r, const struct h1_request *head,
+                   struct span body, const struct place *place, struct span id);
+
+/* Tell all other workers and replicas the same request; nobody waits for their
+ * answers. Nothing happens when r was told itself. */
+void handover_tell(struct request *r, const struct h1_request *head,
+                   struct span body);
+
+/* The client has taken what was sent. */
+void handover_resume(struct handover *h);
+
+/* The request is over; NULL is fine. */
+void handover_end(struct handover *h);
+
+#endif
