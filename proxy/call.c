@@ -8,6 +8,7 @@
 #include "lib/version.h"
 #include "proxy/catalog.h"
 #include "proxy/relay.h"
+#include "proxy/waiting.h"
 
 #define KEEP_BYTES 16384 /* of a buffer between two requests */
 #define META       "io.modelcontextprotocol/"
@@ -437,7 +438,8 @@ static const struct span hop_keys[] = {
  * What the client can do through this gateway. Extensions need identifiers of
  * theirs mapped, so none is declared to the backend.
  */
-static void add_capabilities(struct buf *out, const struct message *msg)
+static void add_capabilities(struct buf *out, const struct call *c,
+                             const struct message *msg)
 {
 	static const struct span skip[] = { { "extensions", 10 } };
 	bool first = true;
@@ -446,6 +448,8 @@ static void add_capabilities(struct buf *out, const struct message *msg)
 	if (msg->era == VIEW_MODERN)
 		add_members(out, msg->capabilities, &first, skip,
 		            ARRAY_LEN(skip));
+	else
+		sealed_capabilities(c->abilities, out);
 	buf_putc(out, '}');
 }
 
@@ -462,14 +466,13 @@ static void add_modern_meta(struct call *c, const struct message *msg,
 		buf_puts(out, "{\"name\":\"oci-mcp-gateway\",\"version\":"
 		              "\"" VERSION "\"}");
 	buf_puts(out, ",\"" META "clientCapabilities\":");
-	add_capabilities(out, msg);
+	add_capabilities(out, c, msg);
 	if (msg->era == VIEW_MODERN && msg->log_level.at) {
 		buf_puts(out, ",\"" META "logLevel\":");
 		buf_add_span(out, msg->log_level);
 	} else if (msg->era == VIEW_LEGACY) {
 		buf_puts(out, ",\"" META "logLevel\":\"info\"");
 	}
-	(void)c;
 }
 
 static void add_meta(struct call *c, const struct message *msg, struct buf *out)
@@ -482,7 +485,7 @@ static void add_meta(struct call *c, const struct message *msg, struct buf *out)
 	if (c->has_token) {
 		buf_puts(out, first ? "" : ",");
 		buf_puts(out, "\"progressToken\":");
-		buf_add_u64(out, c->id);
+		buf_add_u64(out, c->number);
 		first = false;
 	}
 	if (msg->meta.len)
@@ -522,12 +525,16 @@ static void compose(struct call *c, const struct message *msg,
 		work == WORK_BY_REF   ? SPAN("ref")
 		: work == WORK_BY_URI ? SPAN("uri")
 				      : SPAN("name"),
+		SPAN("requestState"),
+		SPAN("inputResponses"),
 	};
+	bool modern = msg->era == VIEW_MODERN;
 	struct buf *out = &c->body;
 	bool first = false;
 
 	buf_puts(out, "{\"jsonrpc\":\"2.0\",\"id\":");
 	buf_add_u64(out, c->id);
+	c->rest_at = out->len;
 	buf_puts(out, ",\"method\":\"");
 	buf_add_span(out, msg->method->name);
 	buf_puts(out, "\",\"params\":{");
@@ -538,11 +545,21 @@ static void compose(struct call *c, const struct message *msg,
 		buf_add_json(out, span_of(route->name, route->name_len));
 	}
 	if (msg->params.len)
-		add_members(out, msg->params, &first, skip, ARRAY_LEN(skip));
+		add_members(out, msg->params, &first, skip,
+		            modern ? ARRAY_LEN(skip) : 2);
+	if (msg->input_responses.at) {
+		buf_puts(out, ",\"inputResponses\":");
+		buf_add_span(out, msg->input_responses);
+	}
+	if (msg->request_state.at) {
+		buf_puts(out, ",\"requestState\":");
+		buf_add_span(out, msg->request_state);
+	}
 	if (c->server == VIEW_MODERN || c->has_token || msg->meta.len) {
 		buf_putc(out, ',');
 		add_meta(c, msg, out);
 	}
+	c->params_end = out->len;
 	buf_puts(out, "}}");
 }
 
@@ -658,9 +675,65 @@ void call_send(struct call *c)
 	exchange_start(c->proxy->up, &c->x);
 }
 
-static bool declares_input(const struct message *msg)
+void call_repeat(struct call *c, struct span members)
 {
-	return msg->era == VIEW_MODERN;
+	struct buf old = c->body;
+
+	c->body = (struct buf){ .max = old.max };
+	c->id = ++c->proxy->next_id;
+	buf_puts(&c->body, "{\"jsonrpc\":\"2.0\",\"id\":");
+	buf_add_u64(&c->body, c->id);
+
+	size_t rest_at = c->body.len;
+	buf_add(&c->body, old.bytes + c->rest_at, c->params_end - c->rest_at);
+	c->params_end = rest_at + (c->params_end - c->rest_at);
+	c->rest_at = rest_at;
+	buf_add_span(&c->body, members);
+	buf_puts(&c->body, "}}");
+	buf_free(&old);
+	buf_reset(&c->in);
+	c->attempt++;
+	call_send(c);
+}
+
+bool call_takes_input(const struct call *c)
+{
+	return c->method->id == METHOD_TOOLS_CALL ||
+	       c->method->id == METHOD_PROMPTS_GET ||
+	       c->method->id == METHOD_RES_READ;
+}
+
+/* What the client says of the request itself, not of what it asks for. */
+static void take_client(struct call *c, const struct message *msg)
+{
+	c->client_id.max = MESSAGE_ID_MAX;
+	c->client_token.max = MESSAGE_TOKEN_MAX;
+	buf_reset(&c->client_id);
+	buf_reset(&c->client_token);
+	buf_add_span(&c->client_id, msg->id);
+	c->has_token = msg->progress_token.at != NULL;
+	if (c->has_token)
+		buf_add_span(&c->client_token, msg->progress_token);
+	c->log_level =
+		msg->era == VIEW_MODERN
+			? (msg->log_level.at ? message_level(msg->log_level)
+	                                     : -1)
+			: 0;
+}
+
+void call_renew(struct call *c, const struct message *msg)
+{
+	bool had_token = c->has_token;
+
+	take_client(c, msg);
+	c->has_token = c->has_token && had_token;
+}
+
+void call_hold(struct call *c)
+{
+	if (!c->holds)
+		snapshot_ref(c->snap);
+	c->holds = true;
 }
 
 void call_start(struct call *c, const struct message *msg,
@@ -675,34 +748,24 @@ void call_start(struct call *c, const struct message *msg,
 	c->backend = route->backend;
 	c->client = msg->era;
 	c->server = route->server;
-	/* Only in the legacy era can a backend ask, and on a stream. */
+	/* A legacy client is asked on a stream, or not at all. */
 	c->abilities = c->caller.abilities;
-	if (c->client != VIEW_LEGACY || c->server != VIEW_LEGACY ||
-	    !c->reply->accepts_events)
+	if (c->client == VIEW_LEGACY && !c->reply->accepts_events)
 		c->abilities = 0;
 	c->id = ++c->proxy->next_id;
+	c->number = c->id;
+	c->parked = c->lost = false;
 	c->retried = false;
 	c->attempt++;
 	c->running = true;
 	c->error_status = false;
 	c->result_open = false;
-	c->declares_input = declares_input(msg);
-	c->has_token = msg->progress_token.at != NULL;
-	c->log_level =
-		msg->era == VIEW_MODERN
-			? (msg->log_level.at ? message_level(msg->log_level)
-	                                     : -1)
-			: 0;
+	take_client(c, msg);
 	c->body.max = max;
 	c->fields.max = 65536;
-	c->client_id.max = MESSAGE_ID_MAX;
-	c->client_token.max = MESSAGE_TOKEN_MAX;
 	c->in.max = (size_t)s->limits_message_bytes;
 	c->out.max = 4 * (size_t)s->limits_message_bytes;
 	c->sse.data.max = (size_t)s->limits_message_bytes;
-	buf_add_span(&c->client_id, msg->id);
-	if (c->has_token)
-		buf_add_span(&c->client_token, msg->progress_token);
 	compose(c, msg, route);
 	if (c->server == VIEW_MODERN)
 		add_fields(c, msg, head, route);
@@ -728,16 +791,9 @@ void call_cancel(struct call *c)
 	session_forgo(&c->wait);
 	/* A legacy backend does not take a closed stream for a cancellation. */
 	if (exchange_running(&c->x) && c->server == VIEW_LEGACY &&
-	    c->client == VIEW_MODERN) {
-		char text[128];
-		int n = snprintf(text, sizeof(text),
-		                 "{\"jsonrpc\":\"2.0\",\"method\":"
-		                 "\"notifications/cancelled\",\"params\":{"
-		                 "\"requestId\":%llu}}",
-		                 (unsigned long long)c->id);
-
-		relay_post(c, span_of(text, (size_t)n));
-	}
+	    c->client == VIEW_MODERN)
+		relay_cancel(c);
+	waiting_end(c);
 	exchange_cancel(&c->x);
 }
 
@@ -771,7 +827,9 @@ struct call *call_take(struct proxy *proxy)
 
 void call_fini(struct call *c)
 {
+	waiting_end(c);
 	c->running = false;
+	c->parked = false;
 	session_forgo(&c->wait);
 	exchange_cancel(&c->x);
 	shrink(&c->body);
@@ -783,11 +841,14 @@ void call_fini(struct call *c)
 	sse_fini(&c->sse);
 	free(c->stream);
 	c->stream = NULL;
+	if (c->holds)
+		snapshot_unref(c->snap);
+	c->holds = false;
 }
 
 void call_give(struct call *c)
 {
-	if (!c)
+	if (!c || c->parked)
 		return;
 	call_fini(c);
 	c->next = c->proxy->spare;

@@ -16,6 +16,7 @@
 #include "lib/sse.h"
 #include "proxy/message.h"
 #include "proxy/reply.h"
+#include "proxy/sealed.h"
 #include "proxy/session.h"
 #include "proxy/upstream.h"
 
@@ -46,6 +47,11 @@ struct proxy {
 	struct sessions *sessions;
 	uint64_t next_id;   /* of upstream requests; unique in this worker */
 	struct call *spare; /* calls for later requests */
+	struct waiting *waiting; /* calls that wait for their clients */
+	uint64_t n_waiting;
+	/* Where this worker is, for others; set by the worker. */
+	void (*here)(const struct proxy *proxy, const struct snapshot *snap,
+	             struct place *place);
 	/* Send what reply_ops.cork held back; set by the worker. */
 	void (*uncork)(struct proxy *proxy);
 };
@@ -68,20 +74,27 @@ struct call {
 	const struct method *method;
 	uint32_t backend;
 	enum view_era client, server;
-	uint64_t id; /* ours, towards the backend */
+	uint64_t id;             /* ours, towards the backend */
+	uint64_t number;         /* the first of these: the call's own */
+	struct waiting *waiting; /* for its client; or NULL */
 	uint64_t session;
 	int log_level; /* least one to pass on; -1: none */
 	uint8_t form;
 	struct caller caller; /* set by the worker before call_start() */
 	uint32_t abilities;   /* of these, what can be used on this way */
-	bool running, retried, error_status, has_token, declares_input;
+	bool running, retried, error_status, has_token;
+	bool parked;      /* it has no client: reply is NULL */
+	bool lost;        /* ... and its backend is gone meanwhile */
+	bool holds;       /* a reference to snap */
 	bool result_open; /* streaming: the result's bytes are passing */
 	int status;
 	uint32_t attempt;  /* grows with every start: loops notice that the call
 	                      they work for is over, or began anew */
 	uint64_t whole;    /* bytes of the answer, when its head says so */
 	size_t own_fields; /* bytes of fields before the session's */
-	struct buf body, fields;            /* of the request */
+	size_t rest_at, params_end; /* in body: behind the id, and where members
+	                               can be added to params */
+	struct buf body, fields;    /* of the request */
 	struct buf client_id, client_token; /* raw JSON */
 	struct buf in;                      /* an answer in pieces */
 	struct buf out;                     /* an answer that is rewritten */
@@ -125,7 +138,8 @@ struct call *call_take(struct proxy *proxy);
 /* Make it ready for the next request; memory over a limit is given back. */
 void call_fini(struct call *c);
 
-/* The request is over: its call goes back to the spare ones. NULL is fine. */
+/* The request is over: its call goes back to the spare ones, unless it is
+ * parked. NULL is fine. */
 void call_give(struct call *c);
 
 /* Free the spare ones. */

@@ -3,8 +3,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/clock.h"
 #include "lib/value.h"
 #include "proxy/catalog.h"
+#include "proxy/waiting.h"
 
 static struct span backend_name(const struct call *c)
 {
@@ -14,14 +16,10 @@ static struct span backend_name(const struct call *c)
 
 /* ---- the end ---- */
 
-/* The last message of the answer, whole or as the last event. */
-static void finish(struct call *c, int status, struct parts *p)
+static void finish_reply(struct reply *r, int status, const struct parts *p)
 {
-	struct reply *r = c->reply;
 	struct parts event = { .n = 0 };
 
-	c->running = false;
-	exchange_detach(&c->x);
 	if (!r->begun && r->accepts_json) {
 		r->ops->whole(r, status, REPLY_JSON, p->iov, p->n);
 		return;
@@ -36,6 +34,22 @@ static void finish(struct call *c, int status, struct parts *p)
 	}
 	r->ops->more(r, event.iov, event.n);
 	r->ops->end(r, true);
+}
+
+/* The last message of the answer. */
+static void finish(struct call *c, int status, struct parts *p)
+{
+	c->running = false;
+	exchange_detach(&c->x);
+	finish_reply(c->reply, status, p);
+}
+
+void relay_finish(struct reply *r, int status, struct span message)
+{
+	struct parts p = { .n = 0 };
+
+	parts_add(&p, message);
+	finish_reply(r, status, &p);
 }
 
 /* A JSON-RPC error in our words. */
@@ -72,6 +86,11 @@ void relay_fail(struct call *c, enum outcome outcome, const char *fmt, ...)
 	va_end(args);
 	snprintf(c->text, sizeof(c->text), "Backend %.*s: %s",
 	         SPAN_ARG(backend_name(c)), why);
+	if (!c->reply) { /* told when the client is back */
+		c->lost = true;
+		exchange_cancel(&c->x);
+		return;
+	}
 	c->reply->outcome = outcome;
 	c->reply->error = c->text;
 	if (c->result_open) {
@@ -97,14 +116,6 @@ void relay_nonsense(struct call *c, const char *what)
 }
 
 /* ---- results ---- */
-
-static bool takes_input(const struct call *c)
-{
-	return c->client == VIEW_MODERN &&
-	       (c->method->id == METHOD_TOOLS_CALL ||
-	        c->method->id == METHOD_PROMPTS_GET ||
-	        c->method->id == METHOD_RES_READ);
-}
 
 /* contents[].uri become public URIs again. */
 static void add_contents(struct call *c, struct span contents)
@@ -248,16 +259,111 @@ static bool check_type(struct call *c, struct span type)
 {
 	if (!type.at || value_string_eq(type, SPAN("complete")))
 		return true;
-	if (value_string_eq(type, SPAN("input_required"))) {
-		if (takes_input(c))
-			return true;
-		relay_fail(c, OUTCOME_ERROR,
-		           "it asks for input in a way that this client's "
-		           "protocol revision does not have");
-		return false;
-	}
 	relay_nonsense(c, "its result is of a type that was not asked for");
 	return false;
+}
+
+/* ---- results that ask for input ---- */
+
+static bool asks_for_input(const struct call *c, const struct span *found)
+{
+	return c->server == VIEW_MODERN && call_takes_input(c) &&
+	       value_string_eq(found[RELAY_RESULT_TYPE],
+	                       SPAN("input_required"));
+}
+
+/* Does it ask only what this client has declared? */
+static bool all_allowed(const struct call *c, struct span requests)
+{
+	struct value_iter it;
+	struct span key, value;
+
+	if (!requests.at)
+		return true;
+	if (value_type(requests) != VALUE_OBJECT)
+		return false;
+	value_iter_init(&it, requests);
+	while (value_object_next(&it, &key, &value)) {
+		struct span params;
+
+		if (value_type(value) != VALUE_OBJECT)
+			return false;
+		params = value_get(value, SPAN("params"));
+		if (!question_allowed(
+			    question_kind(value_get(value, SPAN("method")),
+		                          params),
+			    params, c->abilities))
+			return false;
+	}
+	return true;
+}
+
+/* A state that only this caller can bring back, with this request. */
+static bool seal_state(struct call *c, struct span own, struct buf *out)
+{
+	const struct settings *set = c->snap->settings;
+	struct sealed s = {
+		.kind = SEALED_STATE,
+		.backend = sealed_backend(c->snap, c->backend),
+		.digest = waiting_call_digest(c),
+		.expires_s = (clock_utc_ms() + set->session_lifetime) / 1000,
+		.texts = { own },
+	};
+	bool good;
+
+	buf_putc(out, '"');
+	good = sealed_write(c->snap, caller_id(&c->caller), &s, out);
+	buf_putc(out, '"');
+	return good;
+}
+
+/* The result goes to a client that reads it, with the state sealed. */
+static void pass_input(struct call *c, const struct span *found)
+{
+	struct span result = found[RELAY_RESULT];
+	struct span state = found[RELAY_RESULT_STATE];
+	struct buf sealed = { .max = SEALED_MAX + 2 };
+	struct parts p = { .n = 0 };
+
+	parts_add(&p, SPAN("{\"jsonrpc\":\"2.0\",\"id\":"));
+	parts_add(&p, buf_span(&c->client_id));
+	parts_add(&p, SPAN(",\"result\":"));
+	if (state.at) {
+		if (value_type(state) != VALUE_STRING ||
+		    state.len > WAITING_STATE_MAX ||
+		    !seal_state(c, state, &sealed)) {
+			buf_free(&sealed);
+			relay_nonsense(c, "its requestState is no string, or "
+			                  "too long");
+			return;
+		}
+		parts_add(&p,
+		          span_of(result.at, (size_t)(state.at - result.at)));
+		parts_add(&p, buf_span(&sealed));
+		result = span_from(result,
+		                   (size_t)(state.at - result.at) + state.len);
+	}
+	parts_add(&p, result);
+	parts_add(&p, SPAN("}"));
+	c->reply->outcome = OUTCOME_SUCCESS;
+	finish(c, 200, &p);
+	buf_free(&sealed);
+}
+
+static void deliver_input(struct call *c, const struct span *found)
+{
+	struct span requests = found[RELAY_RESULT_REQUESTS];
+	struct span state = found[RELAY_RESULT_STATE];
+
+	if (c->client == VIEW_LEGACY)
+		waiting_ask(c, requests, state);
+	else if (!requests.at && !state.at)
+		relay_nonsense(c, "it asks for input and does not say which");
+	else if (!all_allowed(c, requests))
+		relay_nonsense(c, "it asks for what this client has not "
+		                  "declared it can answer");
+	else
+		pass_input(c, found);
 }
 
 void deliver_result(struct call *c, const struct span *found)
@@ -267,6 +373,10 @@ void deliver_result(struct call *c, const struct span *found)
 
 	if (value_type(result) != VALUE_OBJECT) {
 		relay_nonsense(c, "its result is not an object");
+		return;
+	}
+	if (asks_for_input(c, found)) {
+		deliver_input(c, found);
 		return;
 	}
 	if (!check_type(c, found[RELAY_RESULT_TYPE]))
@@ -304,8 +414,10 @@ void deliver_result(struct call *c, const struct span *found)
 /* ---- errors of the backend ---- */
 
 /* Codes that mean something only between the backend and us. */
-static bool ours_alone(int64_t code)
+static bool ours_alone(const struct call *c, int64_t code)
 {
+	if (code == RPC_LEGACY_URL && c->server == VIEW_LEGACY)
+		return false;
 	return code == RPC_HEADER_MISMATCH || code == RPC_UNSUPPORTED_VERSION ||
 	       (code <= -32023 && code >= -32099);
 }
@@ -333,6 +445,57 @@ static struct span public_data(struct call *c, struct span data)
 	return buf_err(&c->out) == 0 ? buf_span(&c->out) : span_of("", 0);
 }
 
+/*
+ * The legacy error that sends the user to a URL (-32042, MCP 2025-11-25), as a
+ * result that asks for it; the request is made anew when the user was there.
+ */
+static bool deliver_urls(struct call *c, struct span data)
+{
+	struct span urls = value_type(data) == VALUE_OBJECT
+	                           ? value_get(data, SPAN("elicitations"))
+	                           : span_of(NULL, 0);
+	struct buf out = { .max = SIZE_MAX / 4 };
+	struct value_iter it;
+	struct span one;
+	unsigned n = 0;
+	bool good;
+
+	if (!(c->abilities & CLIENT_URL) || !call_takes_input(c) ||
+	    value_type(urls) != VALUE_ARRAY)
+		return false;
+	buf_puts(&out, "{\"jsonrpc\":\"2.0\",\"id\":");
+	buf_add_span(&out, buf_span(&c->client_id));
+	buf_puts(&out, ",\"result\":{\"resultType\":\"input_required\","
+	               "\"inputRequests\":{");
+	value_iter_init(&it, urls);
+	while (value_array_next(&it, &one) && n < WAITING_QUESTIONS_MAX) {
+		if (question_kind(SPAN("\"elicitation/create\""), one) !=
+		    QUESTION_URL)
+			continue;
+		buf_addf(&out,
+		         "%s\"url%u\":{\"method\":\"elicitation/create\","
+		         "\"params\":",
+		         n ? "," : "", n + 1);
+		question_params(QUESTION_URL, one, REVISION_2026_07_28,
+		                span_of("", 0), &out);
+		buf_putc(&out, '}');
+		n++;
+	}
+	buf_puts(&out, "},\"requestState\":");
+	good = n > 0 && seal_state(c, span_of("", 0), &out);
+	buf_puts(&out, "}}");
+	if (good && buf_err(&out) == 0) {
+		struct parts p = { .n = 0 };
+
+		parts_add(&p, buf_span(&out));
+		c->reply->outcome = OUTCOME_SUCCESS;
+		finish(c, 200, &p);
+	}
+	good = good && buf_err(&out) == 0;
+	buf_free(&out);
+	return good;
+}
+
 void deliver_error(struct call *c, const struct span *found)
 {
 	int64_t code;
@@ -344,10 +507,17 @@ void deliver_error(struct call *c, const struct span *found)
 		relay_nonsense(c, "its error has no code or no message");
 		return;
 	}
-	if (ours_alone(code)) {
+	if (ours_alone(c, code)) {
 		relay_fail(c, OUTCOME_ERROR,
 		           "it refuses how the gateway speaks to it (%d)",
 		           (int)code);
+		return;
+	}
+	if (c->client == VIEW_MODERN && code == RPC_LEGACY_URL) {
+		if (!deliver_urls(c, found[RELAY_ERROR_DATA]))
+			relay_fail(c, OUTCOME_ERROR,
+			           "it needs its user to visit a URL, which "
+			           "this client cannot show");
 		return;
 	}
 	if (c->client == VIEW_MODERN) {

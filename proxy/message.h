@@ -34,6 +34,7 @@ enum rpc_code {
 	RPC_LEGACY = -32000,             /* transport faults, legacy only */
 	RPC_LEGACY_NO_SESSION = -32001,  /* likewise */
 	RPC_LEGACY_NO_RESOURCE = -32002, /* read only, never written */
+	RPC_LEGACY_URL = -32042,         /* 2025-11-25 alone */
 	RPC_HEADER_MISMATCH = -32020,
 	RPC_MISSING_CAPABILITY = -32021,
 	RPC_UNSUPPORTED_VERSION = -32022,

@@ -1,10 +1,12 @@
 #include "proxy/relay.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/value.h"
 #include "proxy/deliver.h"
 #include "proxy/sealed.h"
+#include "proxy/waiting.h"
 
 #define KEY(text)                      \
 	{                              \
@@ -24,6 +26,8 @@ static const struct scan_want wanted[RELAY_WANTS] = {
 	[RELAY_RESULT_SCOPE] = { KEY("cacheScope"), RELAY_RESULT },
 	[RELAY_RESULT_IS_ERROR] = { KEY("isError"), RELAY_RESULT },
 	[RELAY_RESULT_CONTENTS] = { KEY("contents"), RELAY_RESULT },
+	[RELAY_RESULT_REQUESTS] = { KEY("inputRequests"), RELAY_RESULT },
+	[RELAY_RESULT_STATE] = { KEY("requestState"), RELAY_RESULT },
 	[RELAY_ERROR_CODE] = { KEY("code"), RELAY_ERROR },
 	[RELAY_ERROR_MESSAGE] = { KEY("message"), RELAY_ERROR },
 	[RELAY_ERROR_DATA] = { KEY("data"), RELAY_ERROR },
@@ -53,7 +57,7 @@ static const struct scan_want passing[PASSING] = {
 
 /* ---- messages before the last ---- */
 
-static void pass_event(struct call *c, struct parts *p)
+void relay_event(struct call *c, const struct parts *p)
 {
 	struct reply *r = c->reply;
 	struct parts event = { .n = 0 };
@@ -78,13 +82,14 @@ static void on_progress(struct call *c, struct span text,
 	struct span token = found[RELAY_PARAMS_TOKEN];
 	int64_t n;
 
-	if (!c->has_token || !value_integer(token, &n) || (uint64_t)n != c->id)
+	if (!c->has_token || !value_integer(token, &n) ||
+	    (uint64_t)n != c->number)
 		return; /* nobody asked for it */
 	parts_add(&p, span_of(text.at, (size_t)(token.at - text.at)));
 	parts_add(&p, buf_span(&c->client_token));
 	parts_add(&p,
 	          span_from(text, (size_t)(token.at - text.at) + token.len));
-	pass_event(c, &p);
+	relay_event(c, &p);
 }
 
 static void on_notification(struct call *c, struct span text,
@@ -97,11 +102,11 @@ static void on_notification(struct call *c, struct span text,
 		on_progress(c, text, found);
 		return;
 	}
-	if ((c->abilities & CLIENT_URL) &&
+	if (c->client == VIEW_LEGACY && (c->abilities & CLIENT_URL) &&
 	    value_string_eq(found[RELAY_METHOD_NAME],
 	                    SPAN("notifications/elicitation/complete"))) {
 		parts_add(&p, text);
-		pass_event(c, &p);
+		relay_event(c, &p);
 		return;
 	}
 	if (!value_string_eq(found[RELAY_METHOD_NAME],
@@ -111,87 +116,97 @@ static void on_notification(struct call *c, struct span text,
 	    message_level(found[RELAY_PARAMS_LEVEL]) < c->log_level)
 		return;
 	parts_add(&p, text);
-	pass_event(c, &p);
+	relay_event(c, &p);
 }
 
 void relay_post(struct call *c, struct span body)
 {
-	struct buf fields = { .max = 8192 };
+	/* The session that the call runs in, which may not be the newest. */
+	struct span fields = span_from(buf_span(&c->fields), c->own_fields);
 
-	if (c->server == VIEW_LEGACY)
-		session_fields(c->proxy->sessions, c->snap, c->backend,
-		               c->abilities, &fields);
-	if (buf_err(&fields) == 0)
-		session_post(c->proxy->sessions, c->snap, c->backend,
-		             buf_span(&fields), body);
-	buf_free(&fields);
+	session_post(c->proxy->sessions, c->snap, c->backend, fields, body);
 }
 
-/* Can this client be asked that? */
+void relay_cancel(struct call *c)
+{
+	char text[128];
+	int n = snprintf(text, sizeof(text),
+	                 "{\"jsonrpc\":\"2.0\",\"method\":"
+	                 "\"notifications/cancelled\",\"params\":{"
+	                 "\"requestId\":%llu}}",
+	                 (unsigned long long)c->id);
+
+	relay_post(c, span_of(text, (size_t)n));
+}
+
+/* Can this client be asked that, on its own stream? */
 static bool can_be_asked(const struct call *c, const struct span *found)
 {
-	struct span method = found[RELAY_METHOD_NAME];
-	struct span mode = value_get(found[RELAY_PARAMS], SPAN("mode"));
+	struct span params = found[RELAY_PARAMS];
 
-	if (value_string_eq(method, SPAN("elicitation/create")))
-		return c->abilities &
-		       (value_string_eq(mode, SPAN("url")) ? CLIENT_URL
-		                                           : CLIENT_FORM);
-	if (value_string_eq(method, SPAN("sampling/createMessage")))
-		return c->abilities & CLIENT_SAMPLING;
-	return value_string_eq(method, SPAN("roots/list")) &&
-	       (c->abilities & CLIENT_ROOTS);
+	return c->client == VIEW_LEGACY && c->server == VIEW_LEGACY &&
+	       question_allowed(question_kind(found[RELAY_METHOD_NAME], params),
+	                        params, c->abilities);
 }
 
 /*
  * Pass a question on, under an id that any worker can read, so that whoever
  * gets the answer knows where it belongs.
  */
-static bool ask_client(struct call *c, struct span text,
-                       const struct span *found)
+static bool ask_client(struct call *c, const struct span *found)
 {
-	struct buf fields = { .max = 8192 };
+	enum question_kind kind =
+		question_kind(found[RELAY_METHOD_NAME], found[RELAY_PARAMS]);
+	struct buf params = { .max = SIZE_MAX / 4 };
 	struct buf id = { .max = SEALED_MAX };
 	struct parts p = { .n = 0 };
 	struct span own = found[RELAY_ID];
 	struct sealed q = {
 		.kind = SEALED_QUESTION,
 		.backend = sealed_backend(c->snap, c->backend),
+		.texts = { span_from(buf_span(&c->fields), c->own_fields),
+		           own },
 	};
 	bool good;
 
-	session_fields(c->proxy->sessions, c->snap, c->backend, c->abilities,
-	               &fields);
-	q.texts[0] = buf_span(&fields);
-	q.texts[1] = own;
 	buf_putc(&id, '"');
-	good = buf_err(&fields) == 0 && own.len <= SEALED_ID_MAX &&
+	good = own.len <= SEALED_ID_MAX &&
 	       sealed_write(c->snap, caller_id(&c->caller), &q, &id);
-	buf_free(&fields);
 	if (!good) {
 		buf_free(&id);
 		return false;
 	}
 	buf_putc(&id, '"');
-	parts_add(&p, span_of(text.at, (size_t)(own.at - text.at)));
+	question_params(kind, found[RELAY_PARAMS], c->caller.revision,
+	                span_of("", 0), &params);
+	parts_add(&p, SPAN("{\"jsonrpc\":\"2.0\",\"id\":"));
 	parts_add(&p, buf_span(&id));
-	parts_add(&p, span_from(text, (size_t)(own.at - text.at) + own.len));
-	pass_event(c, &p);
+	parts_add(&p, SPAN(",\"method\":\""));
+	parts_add(&p, question_method(kind));
+	parts_add(&p, SPAN("\",\"params\":"));
+	parts_add(&p, buf_span(&params));
+	parts_add(&p, SPAN("}"));
+	good = buf_err(&params) == 0;
+	if (good)
+		relay_event(c, &p);
+	buf_free(&params);
 	buf_free(&id);
-	return true;
+	return good;
 }
 
 /*
  * A backend asks something of its client: one that declared it can is asked;
  * for the others we say what they would, and answer ping ourselves.
  */
-static void on_request(struct call *c, struct span text,
-                       const struct span *found)
+static void on_request(struct call *c, const struct span *found)
 {
 	struct buf answer = { .max = 1024 };
 	bool ping = value_string_eq(found[RELAY_METHOD_NAME], SPAN("ping"));
 
-	if (can_be_asked(c, found) && ask_client(c, text, found))
+	if (can_be_asked(c, found) && ask_client(c, found))
+		return;
+	if (waiting_park(c, found[RELAY_ID], found[RELAY_METHOD_NAME],
+	                 found[RELAY_PARAMS]))
 		return;
 	buf_puts(&answer, "{\"jsonrpc\":\"2.0\",\"id\":");
 	buf_add_span(&answer, found[RELAY_ID]);
@@ -218,7 +233,7 @@ static void on_object(struct call *c, struct span text,
 
 	if (found[RELAY_METHOD_NAME].at && !answer) {
 		if (found[RELAY_ID].at)
-			on_request(c, text, found);
+			on_request(c, found);
 		else
 			on_notification(c, text, found);
 		return;

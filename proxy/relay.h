@@ -22,6 +22,8 @@ enum relay_want {
 	RELAY_RESULT_SCOPE,
 	RELAY_RESULT_IS_ERROR,
 	RELAY_RESULT_CONTENTS,
+	RELAY_RESULT_REQUESTS,
+	RELAY_RESULT_STATE,
 	RELAY_ERROR_CODE,
 	RELAY_ERROR_MESSAGE,
 	RELAY_ERROR_DATA,
@@ -56,8 +58,32 @@ void relay_nonsense(struct call *c, const char *what);
 /* Post a message of our own to the call's backend, in the call's session. */
 void relay_post(struct call *c, struct span body);
 
+/* Tell a legacy backend that nobody waits for the call any more. */
+void relay_cancel(struct call *c);
+
+/* One message as an event of the answer; nothing for a client that takes no
+ * stream. */
+void relay_event(struct call *c, const struct parts *p);
+
+/* The last message of an answer, whole or as the last event. */
+void relay_finish(struct reply *r, int status, struct span message);
+
 /* Send the composed request: at the start, and once more after a session was
  * lost. */
 void call_send(struct call *c);
+
+/* Send it again under another id, with these members added to its params; each
+ * begins with a comma. Those of the time before are gone. */
+void call_repeat(struct call *c, struct span members);
+
+/* c is the call of another request of its client now. */
+void call_renew(struct call *c, const struct message *msg);
+
+/* c outlives the request that it began with. */
+void call_hold(struct call *c);
+
+/* Has its method results that ask for input (MCP 2026-07-28, "Multi round-trip
+ * requests")? */
+bool call_takes_input(const struct call *c);
 
 #endif

@@ -55,6 +55,41 @@ uint32_t sealed_abilities(struct span capabilities)
 	return can;
 }
 
+void sealed_capabilities(uint32_t abilities, struct buf *out)
+{
+	static const struct {
+		uint32_t mask, value;
+		const char *text;
+	} rows[] = {
+		{ CLIENT_FORM | CLIENT_URL, CLIENT_FORM, "\"elicitation\":{}" },
+		{ CLIENT_FORM | CLIENT_URL, CLIENT_URL,
+		  "\"elicitation\":{\"url\":{}}" },
+		{ CLIENT_FORM | CLIENT_URL, CLIENT_FORM | CLIENT_URL,
+		  "\"elicitation\":{\"form\":{},\"url\":{}}" },
+		{ CLIENT_SAMPLING | CLIENT_TOOLS | CLIENT_CONTEXT,
+		  CLIENT_SAMPLING, "\"sampling\":{}" },
+		{ CLIENT_SAMPLING | CLIENT_TOOLS | CLIENT_CONTEXT,
+		  CLIENT_SAMPLING | CLIENT_TOOLS,
+		  "\"sampling\":{\"tools\":{}}" },
+		{ CLIENT_SAMPLING | CLIENT_TOOLS | CLIENT_CONTEXT,
+		  CLIENT_SAMPLING | CLIENT_CONTEXT,
+		  "\"sampling\":{\"context\":{}}" },
+		{ CLIENT_SAMPLING | CLIENT_TOOLS | CLIENT_CONTEXT,
+		  CLIENT_SAMPLING | CLIENT_TOOLS | CLIENT_CONTEXT,
+		  "\"sampling\":{\"tools\":{},\"context\":{}}" },
+		{ CLIENT_ROOTS, CLIENT_ROOTS, "\"roots\":{}" },
+	};
+	bool first = true;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if ((abilities & rows[i].mask) != rows[i].value)
+			continue;
+		buf_puts(out, first ? "" : ",");
+		buf_puts(out, rows[i].text);
+		first = false;
+	}
+}
+
 uint32_t sealed_backend(const struct snapshot *snap, uint32_t backend)
 {
 	return snapshot_hash(
@@ -156,8 +191,7 @@ static bool unseal(const struct snapshot *snap, struct span asker,
 	return good;
 }
 
-static bool take_content(struct span plain, enum sealed_kind kind,
-                         struct sealed *s)
+static bool take_content(struct span plain, uint32_t kinds, struct sealed *s)
 {
 	struct content c;
 	struct span rest;
@@ -165,10 +199,10 @@ static bool take_content(struct span plain, enum sealed_kind kind,
 	if (plain.len < sizeof(c))
 		return false;
 	memcpy(&c, plain.at, sizeof(c));
-	if (c.kind != kind)
+	if (c.kind >= 32 || !(SEALED_BIT(c.kind) & kinds))
 		return false;
 	*s = (struct sealed){
-		.kind = kind,
+		.kind = (enum sealed_kind)c.kind,
 		.backend = c.backend,
 		.abilities = c.abilities & CLIENT_MASK,
 		.revision = c.revision,
@@ -193,7 +227,7 @@ static bool take_content(struct span plain, enum sealed_kind kind,
 }
 
 static bool open_text(const struct snapshot *snap, struct span asker,
-                      enum sealed_kind kind, struct span text, struct sealed *s,
+                      uint32_t kinds, struct span text, struct sealed *s,
                       struct sealed_room *room)
 {
 	uint8_t small[BYTES_SMALL];
@@ -216,17 +250,16 @@ static bool open_text(const struct snapshot *snap, struct span asker,
 	good = crypto_base64url_decode(text, bytes, len, &n) &&
 	       n >= CRYPTO_SEAL_EXTRA &&
 	       unseal(snap, asker, span_of(bytes, n), (uint8_t *)plain, &len) &&
-	       take_content(span_of(plain, len), kind, s);
+	       take_content(span_of(plain, len), kinds, s);
 	return good;
 }
 
 enum sealed_result sealed_read(const struct snapshot *snap, struct span asker,
-                               enum sealed_kind kind, struct span text,
-                               int64_t now_s, struct sealed *s,
-                               struct sealed_room *room)
+                               uint32_t kinds, struct span text, int64_t now_s,
+                               struct sealed *s, struct sealed_room *room)
 {
 	room->large = (struct buf){ 0 };
-	if (!open_text(snap, asker, kind, text, s, room))
+	if (!open_text(snap, asker, kinds, text, s, room))
 		return SEALED_FOREIGN;
 	if (s->expires_s && s->expires_s <= now_s)
 		return SEALED_EXPIRED;

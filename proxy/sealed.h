@@ -58,6 +58,8 @@ struct place {
 	uint16_t port;
 };
 
+#define SEALED_BIT(kind) (1u << (kind))
+
 #define SEALED_TEXTS  4
 #define SEALED_SMALL  768        /* bytes opened without allocating */
 #define SEALED_MAX    (96 << 10) /* characters of anything sealed */
@@ -92,6 +94,9 @@ enum sealed_result {
 /* CLIENT_* of a raw capabilities object, of initialize or of _meta. */
 uint32_t sealed_abilities(struct span capabilities);
 
+/* The way back: members of a capabilities object, without the braces. */
+void sealed_capabilities(uint32_t abilities, struct buf *out);
+
 /* A backend's name as a number that is the same on every replica. */
 uint32_t sealed_backend(const struct snapshot *snap, uint32_t backend);
 
@@ -106,13 +111,15 @@ MUST_CHECK bool sealed_write(const struct snapshot *snap, struct span asker,
                              const struct sealed *s, struct buf *out);
 
 /*
- * The way back, of this kind. now_s is UTC. The texts point into room, which
- * is overwritten, until sealed_free(); that is harmless after any result.
+ * The way back, of one of these kinds (SEALED_BIT). now_s is UTC. The texts
+ * point into room, which is overwritten, until sealed_free(); that is harmless
+ * after any result.
  */
-MUST_CHECK enum sealed_result
-sealed_read(const struct snapshot *snap, struct span asker,
-            enum sealed_kind kind, struct span text, int64_t now_s,
-            struct sealed *s, struct sealed_room *room);
+MUST_CHECK enum sealed_result sealed_read(const struct snapshot *snap,
+                                          struct span asker, uint32_t kinds,
+                                          struct span text, int64_t now_s,
+                                          struct sealed *s,
+                                          struct sealed_room *room);
 
 void sealed_free(struct sealed_room *room);
 

@@ -237,37 +237,13 @@ static void introduce(struct session *n)
 /* What the session's clients can do, as they declare it (MCP 2025-11-25). */
 static void hello(struct session *n)
 {
-	static const struct {
-		uint32_t mask, value;
-		const char *text;
-	} rows[] = {
-		{ CLIENT_FORM | CLIENT_URL, CLIENT_FORM, "\"elicitation\":{}" },
-		{ CLIENT_FORM | CLIENT_URL, CLIENT_URL,
-		  "\"elicitation\":{\"url\":{}}" },
-		{ CLIENT_FORM | CLIENT_URL, CLIENT_FORM | CLIENT_URL,
-		  "\"elicitation\":{\"form\":{},\"url\":{}}" },
-		{ CLIENT_SAMPLING | CLIENT_TOOLS, CLIENT_SAMPLING,
-		  "\"sampling\":{}" },
-		{ CLIENT_SAMPLING | CLIENT_TOOLS,
-		  CLIENT_SAMPLING | CLIENT_TOOLS,
-		  "\"sampling\":{\"tools\":{}}" },
-		{ CLIENT_ROOTS, CLIENT_ROOTS, "\"roots\":{}" },
-	};
-	bool first = true;
-
 	n->hello.max = ANSWER_MAX;
 	buf_reset(&n->hello);
 	buf_puts(&n->hello,
 	         "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\","
 	         "\"params\":{\"protocolVersion\":\"2025-11-25\","
 	         "\"capabilities\":{");
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if ((n->abilities & rows[i].mask) != rows[i].value)
-			continue;
-		buf_puts(&n->hello, first ? "" : ",");
-		buf_puts(&n->hello, rows[i].text);
-		first = false;
-	}
+	sealed_capabilities(n->abilities, &n->hello);
 	buf_puts(&n->hello, "},\"clientInfo\":{\"name\":\"oci-mcp-gateway\","
 	                    "\"version\":\"" VERSION "\"}}}");
 }

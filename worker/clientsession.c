@@ -4,6 +4,14 @@
 #include "lib/crypto.h"
 #include "proxy/sealed.h"
 
+/* What a client can be asked in its revision at all. */
+static const uint32_t abilities_of[REVISIONS] = {
+	[REVISION_2025_03_26] = CLIENT_SAMPLING | CLIENT_ROOTS,
+	[REVISION_2025_06_18] = CLIENT_FORM | CLIENT_SAMPLING | CLIENT_ROOTS,
+	[REVISION_2025_11_25] = CLIENT_MASK,
+	[REVISION_2026_07_28] = CLIENT_MASK,
+};
+
 static void set_caller(struct request *r)
 {
 	struct span id = principal_whole(&r->principal);
@@ -40,12 +48,13 @@ bool clientsession_read(struct request *r, const struct h1_head *head,
 		return true;
 	if (head->seen[H1_MCP_SESSION_ID] != 1 || id.len > REQUEST_SESSION_MAX)
 		return not_found(p);
-	result = sealed_read(r->snap, caller_id(&r->caller), SEALED_SESSION, id,
+	result = sealed_read(r->snap, caller_id(&r->caller),
+	                     SEALED_BIT(SEALED_SESSION), id,
 	                     clock_utc_ms() / 1000, &s, &room);
 	sealed_free(&room);
 	if (result != SEALED_OK || s.revision >= REVISION_2026_07_28)
 		return not_found(p);
-	r->caller.abilities = s.abilities;
+	r->caller.abilities = s.abilities & abilities_of[s.revision];
 	if (!m->has_version)
 		m->revision = (enum revision)s.revision;
 	r->caller.revision = m->revision;

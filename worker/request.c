@@ -11,6 +11,7 @@
 #include "worker/handover.h"
 #include "worker/local.h"
 #include "worker/record.h"
+#include "worker/resume.h"
 #include "worker/stream.h"
 
 #define CLIENT_GONE 499 /* the status recorded when the client left */
@@ -235,8 +236,34 @@ void request_refuse(struct conn *c, int status, const char *text)
 
 /* ---- methods that a backend answers ---- */
 
+/* To its backend; or it goes on with a call that waits for it. */
+static void start_call(struct request *r, const struct h1_request *head,
+                       struct span body, struct message *m,
+                       const struct route *route)
+{
+	struct sealed_room room;
+	struct problem p;
+	enum resume_result result =
+		resume_request(r, head, body, m, route, &room, &p);
+
+	if (result == RESUME_REFUSED)
+		answer_problem(r, &p, m->id, span_of("", 0));
+	if (result == RESUME_NONE) {
+		r->call = call_take(&r->conn->w->proxy);
+		if (!r->call) {
+			request_busy(r, m->id);
+		} else {
+			r->call->caller = r->caller;
+			r->call->reply = &r->reply;
+			r->call->snap = r->snap;
+			call_start(r->call, m, &head->head, route);
+		}
+	}
+	sealed_free(&room);
+}
+
 static void forward(struct request *r, const struct h1_request *head,
-                    const struct message *m)
+                    struct span body, struct message *m)
 {
 	struct worker *w = r->conn->w;
 	struct route route;
@@ -270,19 +297,11 @@ static void forward(struct request *r, const struct h1_request *head,
 		              access_may_write(r), &r->builtin);
 		return;
 	}
-	r->call = call_take(&w->proxy);
-	if (!r->call) {
-		request_busy(r, m->id);
-		return;
-	}
-	r->call->caller = r->caller;
-	r->call->reply = &r->reply;
-	r->call->snap = r->snap;
-	call_start(r->call, m, &head->head, &route);
+	start_call(r, head, body, m, &route);
 }
 
 static void dispatch(struct request *r, const struct h1_request *head,
-                     const struct message *m)
+                     struct span body, struct message *m)
 {
 	const struct view *view = snapshot_view(r->snap, m->era);
 	struct problem p;
@@ -311,44 +330,9 @@ static void dispatch(struct request *r, const struct h1_request *head,
 	case WORK_BY_NAME:
 	case WORK_BY_URI:
 	case WORK_BY_REF:
-		forward(r, head, m);
+		forward(r, head, body, m);
 		return;
 	}
-}
-
-/*
- * A legacy client's answer to a backend's question. Its id says where it
- * belongs; one that does not open answers nothing, and goes nowhere.
- */
-static void pass_answer(struct request *r, const struct message *m)
-{
-	struct sealed_room room;
-	struct sealed q;
-	struct buf body = {
-		.max = (size_t)r->snap->settings->limits_body_bytes + SEALED_MAX
-	};
-	uint32_t backend;
-	struct span id;
-
-	if (!value_string_plain(m->id, &id) ||
-	    sealed_read(r->snap, caller_id(&r->caller), SEALED_QUESTION, id,
-	                clock_utc_ms() / 1000, &q, &room) != SEALED_OK)
-		return;
-	backend = sealed_find_backend(r->snap, q.backend);
-	if (backend == r->snap->head->backends.len) {
-		sealed_free(&room);
-		return;
-	}
-	buf_puts(&body, "{\"jsonrpc\":\"2.0\",\"id\":");
-	buf_add_span(&body, q.texts[1]);
-	buf_puts(&body, m->error.at ? ",\"error\":" : ",\"result\":");
-	buf_add_span(&body, m->error.at ? m->error : m->result);
-	buf_putc(&body, '}');
-	if (buf_err(&body) == 0)
-		session_post(r->conn->w->proxy.sessions, r->snap, backend,
-		             q.texts[0], buf_span(&body));
-	buf_free(&body);
-	sealed_free(&room);
 }
 
 /* ---- the endpoint ---- */
@@ -507,12 +491,12 @@ void request_serve(struct conn *c, const struct h1_request *head,
 		return;
 	}
 	if (m.kind == MESSAGE_REQUEST) {
-		dispatch(r, head, &m);
+		dispatch(r, head, body, &m);
 		return;
 	}
 	/* Notifications and answers: taken, nothing to say. */
-	if (m.kind == MESSAGE_RESPONSE)
-		pass_answer(r, &m);
+	if (m.kind == MESSAGE_RESPONSE && resume_response(r, head, body, &m))
+		return;
 	r->reply.outcome = OUTCOME_SUCCESS;
 	answer_send(r, 202, NULL, span_of("", 0), NULL, 0);
 }

@@ -9,8 +9,10 @@
 #include "lib/crypto.h"
 #include "lib/fetch.h"
 #include "lib/log.h"
+#include "proxy/waiting.h"
 #include "shm/control.h"
 #include "worker/conn.h"
+#include "worker/handover.h"
 #include "worker/record.h"
 #include "worker/request.h"
 #include "worker/stream.h"
@@ -358,6 +360,12 @@ static void uncork(struct proxy *proxy)
 	conn_uncork(CONTAINER_OF(proxy, struct worker, proxy));
 }
 
+static void here(const struct proxy *proxy, const struct snapshot *snap,
+                 struct place *place)
+{
+	*place = handover_here(CONTAINER_OF(proxy, struct worker, proxy), snap);
+}
+
 static bool set_up(struct worker *w)
 {
 	w->loop = loop_new();
@@ -365,6 +373,7 @@ static bool set_up(struct worker *w)
 		return false;
 	w->proxy.loop = w->loop;
 	w->proxy.uncork = uncork;
+	w->proxy.here = here;
 	w->proxy.board = w->board;
 	w->proxy.slot = w->me;
 	w->proxy.up = upstream_new(w->loop, w->board, w->me);
@@ -383,6 +392,7 @@ static void tear_down(struct worker *w)
 {
 	while (w->conns)
 		conn_abort(w->conns);
+	waiting_end_all(&w->proxy);
 	request_fini(w);
 	call_free_spare(&w->proxy);
 	fetcher_free(w->handovers);

@@ -289,8 +289,8 @@ static const struct {
 	  "logLevel\":\"error\",\"progressToken\":\"x\","
 	  "\"traceparent\":\"00-1\",\"mine\":{}",
 	  SENT("tools/call",
-	       "\"name\":\"a b/\xe6\x97\xa5\",\"requestState\":\"s\","
-	       "\"inputResponses\":{\"k\":{}}," TO_MODERN(
+	       "\"name\":\"a b/\xe6\x97\xa5\",\"inputResponses\":{\"k\":{}},"
+	       "\"requestState\":\"s\"," TO_MODERN(
 		       "{\"name\":\"c\"}", "{}",
 		       ",\"" K "logLevel\":\"error\",\"progressToken\":41,"
 		       "\"traceparent\":\"00-1\",\"mine\":{}")),

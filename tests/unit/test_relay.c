@@ -206,8 +206,8 @@ static const struct row rows[] = {
 	  TO("{\"ttlMs\":9,\"cacheScope\":\"public\",\"contents\":[]," DONE
 	     "}") },
 	{ M, M, READ, BOTH, "", 0,
-	  FROM("{\"resultType\":\"input_required\",\"requestState\":\"s\"}"), 0,
-	  0, TO("{\"resultType\":\"input_required\",\"requestState\":\"s\"}") },
+	  FROM("{\"resultType\":\"input_required\",\"inputRequests\":{}}"), 0,
+	  0, TO("{\"resultType\":\"input_required\",\"inputRequests\":{}}") },
 	/* URIs become public again */
 	{ L, L, READ, BOTH, "", 0,
 	  FROM("{\"contents\":[{\"uri\":\"x://r\",\"text\":\"a\"},"

@@ -78,7 +78,7 @@ static enum sealed_result read_it(const struct buf *text, struct span asker,
                                   enum sealed_kind kind, struct sealed *s,
                                   struct sealed_room *room)
 {
-	return sealed_read(&snap, asker, kind, buf_span(text), NOW, s, room);
+	return sealed_read(&snap, asker, SEALED_BIT(kind), buf_span(text), NOW, s, room);
 }
 
 Test(sealed, all_of_it_comes_back)
@@ -199,7 +199,8 @@ Test(sealed, no_byte_can_be_changed_or_cut)
 		text.bytes[i] = was;
 	}
 	for (size_t n = 0; n < text.len; n++)
-		cr_assert_eq(sealed_read(&snap, SPAN("ann"), SEALED_PARKED,
+		cr_assert_eq(sealed_read(&snap, SPAN("ann"),
+		                         SEALED_BIT(SEALED_PARKED),
 		                         span_of(text.bytes, n), NOW, &s,
 		                         &room),
 		             SEALED_FOREIGN);
