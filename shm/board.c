@@ -412,6 +412,7 @@ void board_verdict_put(struct board *b, const uint8_t hash[32], uint32_t worker,
 
 void board_bury(struct board *b, uint32_t worker)
 {
+	clients_bury(&b->clients, worker);
 	for (uint32_t i = 0; i < b->n_verdicts; i++) {
 		struct verdict_row *row = &verdict_rows(b)[i];
 		uint32_t stamp = atomic_load(&row->stamp);

@@ -15,10 +15,11 @@
 
 #include "lib/base.h"
 #include "lib/span.h"
+#include "shm/clients.h"
 #include "shm/layout.h"
 
 #define BOARD_MAGIC    0x47574244u /* "GWBD" */
-#define BOARD_VERSION  2u
+#define BOARD_VERSION  3u
 #define WORKERS_MAX    256
 #define TOOL_ROWS      16384 /* a power of two; row 0 is "others" */
 #define TOOL_NAME_MAX  128
@@ -165,6 +166,10 @@ struct board {
 	_Atomic uint64_t discovered_generation; /* of the configuration whose
 	                                           backends have all been asked
 	                                           once: ready */
+	/* Changes of lists that backends announced, and whose lists were the
+	   same as before; by kind, that of resources for templates too.
+	   Keeper. */
+	counter announced[LIST_KINDS];
 	counter reloads, reloads_failed, catalogs;
 	counter audit_next;
 	uint32_t n_audit, n_verdicts; /* powers of two */
@@ -173,6 +178,7 @@ struct board {
 	struct slot keeper;
 	struct backend_row backends[BACKENDS_MAX];
 	struct tool_row tools[TOOL_ROWS];
+	struct clients clients;
 	/* then struct audit_row[n_audit], struct verdict_row[n_verdicts] */
 };
 
@@ -257,7 +263,8 @@ bool board_verdict_get(const struct board *b, const uint8_t hash[32],
 void board_verdict_put(struct board *b, const uint8_t hash[32], uint32_t worker,
                        uint64_t config_generation, const struct verdict *v);
 
-/* Release the rows that a dead worker was writing. The master calls it. */
+/* Release the rows that a dead worker was writing, and what it held in
+ * clients. The master calls it. */
 void board_bury(struct board *b, uint32_t worker);
 
 /* Append to the audit trail; stamp is set here. */
