@@ -16,7 +16,7 @@
 #define TRIES_MAX 2     /* times one request is written at most */
 #define STALE_MS  1000  /* idle longer than this is looked at before use */
 #define MARGIN_MS 1000  /* before the backend's own keep-alive ends */
-#define LINES     11
+#define LINES     12
 
 static const struct h1_limits limits = {
 	.head_max = HEAD_MAX,
@@ -148,27 +148,43 @@ static ssize_t write_once(struct upstream *up, int fd, struct iovec *iov)
 	return sendmsg(fd, &m, MSG_NOSIGNAL);
 }
 
+/* What stands around the target, and what is said of bodies. */
+static const struct {
+	struct span verb, accepts;
+	bool has_body;
+} verbs[] = {
+	[EXCHANGE_POST] = { { "POST ", 5 },
+	                    { "Content-Type: application/json\r\n"
+	                      "Accept: application/json, text/event-stream\r\n",
+	                      77 },
+	                    true },
+	[EXCHANGE_GET] = { { "GET ", 4 },
+	                   { "Accept: text/event-stream\r\n", 27 },
+	                   false },
+	[EXCHANGE_DELETE] = { { "DELETE ", 7 }, { "", 0 }, false },
+};
+
 /* Write the request; what does not fit goes out when the socket is ready. */
 static int send_request(struct link *l, struct exchange *x)
 {
 	const struct backend *b = exchange_backend(x);
+	const bool has_body = verbs[x->method].has_body;
 	char digits[24];
 	struct span length = decimal(x->body.len, digits);
 	struct iovec iov[LINES];
 	const struct span pieces[LINES] = {
-		SPAN("POST "),
+		verbs[x->method].verb,
 		snapshot_text(x->snap, b->path),
 		SPAN(" HTTP/1.1\r\nHost: "),
 		snapshot_text(x->snap, b->authority),
-		SPAN("\r\nUser-Agent: oci-mcp-gateway/" VERSION
-		     "\r\nContent-Type: application/json\r\n"
-		     "Accept: application/json, text/event-stream\r\n"),
+		SPAN("\r\nUser-Agent: oci-mcp-gateway/" VERSION "\r\n"),
+		verbs[x->method].accepts,
 		snapshot_text(x->snap, b->fields),
 		x->fields,
-		SPAN("Content-Length: "),
-		length,
-		SPAN("\r\n\r\n"),
-		x->body,
+		has_body ? SPAN("Content-Length: ") : SPAN(""),
+		has_body ? length : SPAN(""),
+		has_body ? SPAN("\r\n\r\n") : SPAN("\r\n"),
+		has_body ? x->body : SPAN(""),
 	};
 
 	for (size_t i = 0; i < LINES; i++)
@@ -191,7 +207,9 @@ static int send_request(struct link *l, struct exchange *x)
 		loop_set(l->up->loop, &l->src, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
 	}
 	x->state = SENT;
-	loop_timer(l->up->loop, &x->timer, b->request_timeout_ms, exchange_due);
+	loop_timer(l->up->loop, &x->timer,
+	           x->stream ? b->stream_idle_ms : b->request_timeout_ms,
+	           exchange_due);
 	return 0;
 }
 
@@ -272,7 +290,7 @@ void link_open(struct exchange *x, uint32_t address)
 	l->x = x;
 	x->link = l;
 	x->state = CONNECTING;
-	l->pool->n_busy++;
+	exchange_take(x);
 	count_own(&x->up->slot->upstream_connections, 1);
 	loop_timer(x->up->loop, &x->timer,
 	           exchange_backend(x)->connect_timeout_ms, exchange_due);
@@ -307,13 +325,13 @@ bool link_reuse(struct exchange *x)
 		l->written = false;
 		l->x = x;
 		x->link = l;
-		pool->n_busy++;
+		exchange_take(x);
 		if (send_request(l, x) == 0) {
 			count_own(&x->up->slot->upstream_reused, 1);
 			return true;
 		}
 		/* Not a byte went out: another connection may try. */
-		pool->n_busy--;
+		exchange_give(x);
 		l->x = NULL;
 		x->link = NULL;
 		link_close(l);
@@ -325,7 +343,8 @@ bool link_reuse(struct exchange *x)
 
 static bool too_much(const struct exchange *x)
 {
-	return x->received > (uint64_t)x->snap->settings->limits_response_bytes;
+	return !x->stream &&
+	       x->received > (uint64_t)x->snap->settings->limits_response_bytes;
 }
 
 void link_broken(struct link *l, enum exchange_end why, const char *detail)
@@ -341,7 +360,7 @@ void link_broken(struct link *l, enum exchange_end why, const char *detail)
 	    (unsent || (l->reused && x->repeatable))) {
 		x->tries++;
 		x->state = IDLE;
-		l->pool->n_busy--;
+		exchange_give(x);
 		loop_timer_stop(x->up->loop, &x->timer);
 		count_shared(&x->up->board->backends[exchange_backend(x)->slot]
 		                      .retries,
@@ -369,7 +388,7 @@ static void connected(struct link *l)
 		x->link = NULL;
 		link_close(l);
 		if (address < o->n_addresses) {
-			l->pool->n_busy--;
+			exchange_give(x);
 			link_open(x, address);
 			return;
 		}
@@ -465,8 +484,9 @@ static void answer(struct link *l, struct span rest)
 	struct exchange *x = l->x;
 	const struct h1_response *r = &l->up->response;
 	const struct backend *b = exchange_backend(x);
-	bool stream = media_type_is(h1_value(&r->head, H1_CONTENT_TYPE),
-	                            SPAN("text/event-stream"));
+	bool stream =
+		x->stream || media_type_is(h1_value(&r->head, H1_CONTENT_TYPE),
+	                                   SPAN("text/event-stream"));
 	struct exchange_head head = {
 		.status = r->status,
 		.content_type = h1_value(&r->head, H1_CONTENT_TYPE),

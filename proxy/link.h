@@ -28,7 +28,7 @@ enum exchange_state {
 struct pool {
 	struct link *idle; /* the most recently used first */
 	unsigned n_idle;
-	unsigned n_busy; /* links and fetches in use */
+	unsigned n_busy; /* links and fetches in use, but for streams */
 	struct exchange *queue, **queue_end;
 	uint64_t identity; /* of the address the idle links lead to */
 };
@@ -78,6 +78,19 @@ static inline const struct backend *exchange_backend(const struct exchange *x)
 static inline struct pool *exchange_pool(const struct exchange *x)
 {
 	return &x->up->pools[exchange_backend(x)->slot];
+}
+
+/* x takes one of max_connections, and gives it back. */
+static inline void exchange_take(const struct exchange *x)
+{
+	if (!x->stream)
+		exchange_pool(x)->n_busy++;
+}
+
+static inline void exchange_give(const struct exchange *x)
+{
+	if (!x->stream)
+		exchange_pool(x)->n_busy--;
 }
 
 /* ---- of upstream.c ---- */

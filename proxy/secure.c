@@ -8,6 +8,7 @@
 #include "proxy/link.h"
 
 #define FIELDS_MAX 16384 /* bytes of header lines of one request */
+#define USER_AGENT "User-Agent: oci-mcp-gateway/" VERSION
 
 static void fetched_head(struct fetch *f, const struct fetch_head *head)
 {
@@ -72,14 +73,28 @@ static const struct fetch_events fetched = {
 	.on_end = fetched_end,
 };
 
+static const struct {
+	struct span method;
+	struct span lines[3];
+	size_t n_lines;
+} verbs[] = {
+	[EXCHANGE_POST] = { { "POST", 4 },
+	                    { { USER_AGENT, sizeof(USER_AGENT) - 1 },
+	                      { "Content-Type: application/json", 30 },
+	                      { "Accept: application/json, text/event-stream",
+	                        43 } },
+	                    3 },
+	[EXCHANGE_GET] = { { "GET", 3 },
+	                   { { USER_AGENT, sizeof(USER_AGENT) - 1 },
+	                     { "Accept: text/event-stream", 25 } },
+	                   2 },
+	[EXCHANGE_DELETE] = { { "DELETE", 6 },
+	                      { { USER_AGENT, sizeof(USER_AGENT) - 1 } },
+	                      1 },
+};
+
 void secure_start(struct exchange *x)
 {
-	static const struct span lines[] = {
-		{ "Content-Type: application/json", 30 },
-		{ "Accept: application/json, text/event-stream", 43 },
-		{ "User-Agent: oci-mcp-gateway/" VERSION,
-		  sizeof("User-Agent: oci-mcp-gateway/" VERSION) - 1 },
-	};
 	const struct backend *b = exchange_backend(x);
 	const struct origin *o = snapshot_origin(x->snap, x->backend);
 	char fields[FIELDS_MAX];
@@ -97,20 +112,23 @@ void secure_start(struct exchange *x)
 		memcpy(fields + own.len, x->fields.at, x->fields.len);
 
 	struct fetch_request req = {
-		.method = SPAN("POST"),
+		.method = verbs[x->method].method,
 		.url = snapshot_text(x->snap, b->url),
-		.lines = lines,
-		.n_lines = ARRAY_LEN(lines),
+		.lines = verbs[x->method].lines,
+		.n_lines = verbs[x->method].n_lines,
 		.fields = span_of(fields, own.len + x->fields.len),
-		.body = x->body,
+		.body = x->method == EXCHANGE_POST ? x->body : SPAN(""),
 		.repeatable = x->repeatable,
 		.addresses = o->addresses,
 		.n_addresses = o->n_addresses,
 		.ca_pem = snapshot_text(x->snap, b->ca_pem),
 		.connect_timeout_ms = b->connect_timeout_ms,
-		.answer_timeout_ms = b->request_timeout_ms,
+		.answer_timeout_ms =
+			x->stream ? b->stream_idle_ms : b->request_timeout_ms,
 		.idle_timeout_ms = b->stream_idle_ms,
-		.max_bytes = (uint64_t)x->snap->settings->limits_response_bytes,
+		.max_bytes = x->stream ? 0
+		                       : (uint64_t)x->snap->settings
+		                                 ->limits_response_bytes,
 		.events = &fetched,
 		.owner = x,
 	};
@@ -120,7 +138,7 @@ void secure_start(struct exchange *x)
 		return;
 	}
 	x->state = FETCHING;
-	exchange_pool(x)->n_busy++;
+	exchange_take(x);
 }
 
 void secure_hand_over(struct exchange *x)

@@ -27,7 +27,8 @@ struct session {
 	struct sse sse;
 	struct buf hello; /* the initialize request */
 	struct buf in;
-	bool answered, introduced;
+	enum { GREETING, INTRODUCING, ADJUSTING } step;
+	bool answered, logs;
 	uint16_t id_len;
 	char id[SESSION_ID_MAX];
 	char version[16];
@@ -131,6 +132,11 @@ static void on_head(struct exchange *x, const struct exchange_head *head)
 {
 	struct session *n = CONTAINER_OF(x, struct session, x);
 
+	if (n->step == ADJUSTING) { /* whatever it says, calls may come */
+		exchange_detach(x);
+		tell(n, NULL);
+		return;
+	}
 	if (n->answered || !good_session_id(head->session_id))
 		return;
 	memcpy(n->id, head->session_id.at ? head->session_id.at : "",
@@ -145,6 +151,8 @@ static bool read_answer(struct session *n, struct span text)
 		{ { "id", 2 }, SCAN_ROOT },
 		{ { "result", 6 }, SCAN_ROOT },
 		{ { "protocolVersion", 15 }, 1 },
+		{ { "capabilities", 12 }, 1 },
+		{ { "logging", 7 }, 3 },
 	};
 	struct span found[ARRAY_LEN(want)];
 	struct scan_error why;
@@ -161,11 +169,17 @@ static bool read_answer(struct session *n, struct span text)
 			return false;
 	memcpy(n->version, version.at, version.len);
 	n->version[version.len] = '\0';
+	n->logs = value_type(found[4]) == VALUE_OBJECT;
 	n->answered = true;
 	return true;
 }
 
 static void introduce(struct session *n);
+static void adjust(struct session *n);
+static void forget(struct session *n);
+static void send_small(struct sessions *s, struct snapshot *snap,
+                       uint32_t backend, enum exchange_method method,
+                       struct span fields, struct span body);
 
 static void on_body(struct exchange *x, struct span bytes)
 {
@@ -190,8 +204,16 @@ static void on_end(struct exchange *x, enum exchange_end why,
 {
 	struct session *n = CONTAINER_OF(x, struct session, x);
 
-	if (n->introduced) { /* that was notifications/initialized */
-		tell(n, why == EXCHANGE_COMPLETE ? NULL : detail);
+	if (n->step == INTRODUCING && why == EXCHANGE_COMPLETE && n->logs &&
+	    !(n->abilities & SESSION_WATCH)) {
+		adjust(n);
+		return;
+	}
+	if (n->step != GREETING) {
+		/* Without all its log messages it serves as well. */
+		tell(n, why == EXCHANGE_COMPLETE || n->step == ADJUSTING
+		                ? NULL
+		                : detail);
 		return;
 	}
 	if (!n->answered && why == EXCHANGE_COMPLETE && buf_err(&n->in) == 0)
@@ -222,16 +244,27 @@ static void post(struct session *n, struct span body, struct span fields)
 	exchange_start(n->all->up, &n->x);
 }
 
-static void introduce(struct session *n)
+static void post_in_session(struct session *n, struct span body)
 {
-	n->introduced = true;
 	buf_free(&n->in);
 	n->in.max = ANSWER_MAX;
 	session_fields(n->all, n->snap, n->backend, n->abilities, &n->in);
-	post(n,
-	     SPAN("{\"jsonrpc\":\"2.0\","
-	          "\"method\":\"notifications/initialized\"}"),
-	     buf_span(&n->in));
+	post(n, body, buf_span(&n->in));
+}
+
+static void introduce(struct session *n)
+{
+	n->step = INTRODUCING;
+	post_in_session(n, SPAN("{\"jsonrpc\":\"2.0\","
+	                        "\"method\":\"notifications/initialized\"}"));
+}
+
+static void adjust(struct session *n)
+{
+	n->step = ADJUSTING;
+	post_in_session(n, SPAN("{\"jsonrpc\":\"2.0\",\"id\":\"level\","
+	                        "\"method\":\"logging/setLevel\","
+	                        "\"params\":{\"level\":\"debug\"}}"));
 }
 
 /* What the session's clients can do, as they declare it (MCP 2025-11-25). */
@@ -257,7 +290,8 @@ static void open_session(struct session *n, struct snapshot *snap,
 	n->identity = identify(snap, backend);
 	n->number++;
 	n->answered = false;
-	n->introduced = false;
+	n->logs = false;
+	n->step = GREETING;
 	n->id_len = 0;
 	n->version[0] = '\0';
 	n->sse = (struct sse){ .data = { .max = ANSWER_MAX } };
@@ -338,6 +372,24 @@ void session_fields(const struct sessions *s, const struct snapshot *snap,
 		buf_addf(out, "MCP-Protocol-Version: %s\r\n", n->version);
 }
 
+void session_close(struct sessions *s, struct snapshot *snap, uint32_t backend,
+                   uint32_t abilities)
+{
+	struct session *n = get(s, snap, backend, abilities);
+	struct buf fields = { .max = ANSWER_MAX };
+
+	if (!n)
+		return;
+	if (n->state == OPEN && n->id_len &&
+	    n->identity == identify(snap, backend)) {
+		session_fields(s, snap, backend, abilities, &fields);
+		send_small(s, snap, backend, EXCHANGE_DELETE, buf_span(&fields),
+		           SPAN(""));
+		buf_free(&fields);
+	}
+	forget(n);
+}
+
 static void forget(struct session *n)
 {
 	exchange_cancel(&n->x);
@@ -407,8 +459,9 @@ static const struct exchange_ops post_ops = {
 	.end = post_end,
 };
 
-void session_post(struct sessions *s, struct snapshot *snap, uint32_t backend,
-                  struct span fields, struct span body)
+static void send_small(struct sessions *s, struct snapshot *snap,
+                       uint32_t backend, enum exchange_method method,
+                       struct span fields, struct span body)
 {
 	struct post *p = calloc(1, sizeof(*p));
 
@@ -426,9 +479,16 @@ void session_post(struct sessions *s, struct snapshot *snap, uint32_t backend,
 	}
 	p->snap = snapshot_ref(snap);
 	p->x.ops = &post_ops;
+	p->x.method = method;
 	p->x.snap = p->snap;
 	p->x.backend = backend;
 	p->x.body = buf_span(&p->body);
 	p->x.fields = buf_span(&p->fields);
 	exchange_start(s->up, &p->x);
+}
+
+void session_post(struct sessions *s, struct snapshot *snap, uint32_t backend,
+                  struct span fields, struct span body)
+{
+	send_small(s, snap, backend, EXCHANGE_POST, fields, body);
 }

@@ -7,6 +7,11 @@
  * the first call that needs it and opened again when the backend forgot it.
  *
  * abilities are CLIENT_* of proxy/sealed.h: what clients of the session can do.
+ * SESSION_WATCH besides makes another session, to hear of changes in, so that
+ * what is subscribed to in it belongs to nobody else.
+ *
+ * A backend that sends log messages is told once, when the session opens, to
+ * send all of them: what each caller wants to see of them is decided here.
  */
 #ifndef PROXY_SESSION_H
 #define PROXY_SESSION_H
@@ -17,6 +22,7 @@
 #include "shm/snapshot.h"
 
 #define SESSION_ID_MAX 1024 /* bytes; 0x21 to 0x7e (MCP 2025-11-25) */
+#define SESSION_WATCH  (1u << 31)
 
 struct sessions; /* of one worker */
 
@@ -49,6 +55,10 @@ void session_forgo(struct session_wait *w);
  */
 void session_lost(struct sessions *s, const struct snapshot *snap,
                   uint32_t backend, uint32_t abilities, uint64_t number);
+
+/* Nobody needs it any more: tell the backend so, and forget it. */
+void session_close(struct sessions *s, struct snapshot *snap, uint32_t backend,
+                   uint32_t abilities);
 
 /* Which session is open; grows with each. */
 uint64_t session_number(const struct sessions *s, const struct snapshot *snap,

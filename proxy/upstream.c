@@ -130,13 +130,13 @@ void exchange_finish(struct exchange *x, enum exchange_end why,
 
 	loop_timer_stop(up->loop, &x->timer);
 	if (held)
-		pool->n_busy--;
+		exchange_give(x);
 	if (x->link)
 		x->link->x = NULL;
 	x->link = NULL;
 	x->fetch = NULL;
 	x->state = IDLE;
-	if (x->ops != &ignoring)
+	if (x->ops != &ignoring && !x->stream)
 		count_end(x, why);
 	x->ops->end(x, why, detail);
 	if (had_turn)
@@ -156,7 +156,7 @@ static void dispatch(struct exchange *x)
 	const struct backend *b = exchange_backend(x);
 	struct pool *pool = exchange_pool(x);
 
-	if (pool->n_busy >= b->max_connections) {
+	if (!x->stream && pool->n_busy >= b->max_connections) {
 		x->state = QUEUED;
 		x->next = NULL;
 		x->prev = pool->queue_end;
@@ -219,7 +219,7 @@ void exchange_cancel(struct exchange *x)
 	x->fetch = NULL;
 	x->state = IDLE;
 	if (held)
-		pool->n_busy--;
+		exchange_give(x);
 	if (had_turn)
 		serve_queue(x->up, pool);
 }
@@ -261,7 +261,7 @@ void exchange_detach(struct exchange *x)
 		loop_timer_stop(x->up->loop, &x->timer);
 		x->link = NULL;
 		x->state = IDLE;
-		l->pool->n_busy--;
+		exchange_give(x);
 		link_release(l, x);
 		serve_queue(x->up, l->pool);
 		return;

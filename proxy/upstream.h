@@ -1,7 +1,7 @@
 /*
  * upstream - requests to backends, and the connections they travel on.
  *
- * An exchange is one POST and its answer. It takes an idle connection of the
+ * An exchange is one request and its answer. It takes an idle connection of the
  * backend's pool, or opens one, or waits for one while max_connections are
  * busy. http:// is spoken by the own client on the loop; https:// goes through
  * lib/fetch. Owners see no difference.
@@ -59,6 +59,8 @@ struct exchange_ops {
 	            const char *detail);
 };
 
+enum exchange_method { EXCHANGE_POST, EXCHANGE_GET, EXCHANGE_DELETE };
+
 /* Lives in its owner; zero it before the first use. */
 struct exchange {
 	/* set by the owner */
@@ -67,8 +69,13 @@ struct exchange {
 	uint32_t backend;            /* index in the snapshot */
 	struct span fields; /* more header lines, each with CR LF; kept by the
 	                       owner until the head of the answer is there */
-	struct span body;   /* likewise */
-	bool repeatable;    /* executing it twice does no harm */
+	struct span body;   /* likewise; of a POST only */
+	enum exchange_method method;
+	bool repeatable; /* executing it twice does no harm */
+	/* The answer is an event stream that stays open: it takes none of
+	   max_connections, may be of any size, says nothing about how well
+	   the backend is, and stream_idle_timeout is the only limit. */
+	bool stream;
 	/* upstream's own */
 	struct upstream *up;
 	struct link *link;
