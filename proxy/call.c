@@ -6,6 +6,7 @@
 #include "lib/log.h"
 #include "lib/value.h"
 #include "lib/version.h"
+#include "proxy/backsession.h"
 #include "proxy/catalog.h"
 #include "proxy/relay.h"
 #include "proxy/waiting.h"
@@ -636,33 +637,13 @@ static bool repeatable(const struct message *msg, const struct entry *e)
 	return e && (e->flags & (ENTRY_READ_ONLY | ENTRY_IDEMPOTENT));
 }
 
-static void on_session(struct session_wait *w, const char *error)
-{
-	struct call *c = CONTAINER_OF(w, struct call, wait);
-
-	if (error)
-		relay_fail(c, OUTCOME_UNAVAILABLE, "no session: %s", error);
-	else
-		call_send(c);
-}
-
 void call_send(struct call *c)
 {
 	c->form = FORM_UNKNOWN;
 	sse_fini(&c->sse); /* of an answer before this one, if any */
 	c->status = 0;
-	if (c->server == VIEW_LEGACY) {
-		c->wait.done = on_session;
-		if (!session_want(c->proxy->sessions, c->snap, c->backend,
-		                  c->abilities, &c->wait))
-			return;
-		c->session = session_number(c->proxy->sessions, c->snap,
-		                            c->backend, c->abilities);
-		/* A retry drops the fields of the session before. */
-		c->fields.len = c->own_fields;
-		session_fields(c->proxy->sessions, c->snap, c->backend,
-		               c->abilities, &c->fields);
-	}
+	if (c->server == VIEW_LEGACY && !backsession_ready(c))
+		return;
 	if (buf_err(&c->body) < 0 || buf_err(&c->fields) < 0) {
 		relay_fail(c, OUTCOME_ERROR, "the request is too large");
 		return;
@@ -771,6 +752,7 @@ void call_start(struct call *c, const struct message *msg,
 		add_fields(c, msg, head, route);
 	add_trace(&c->fields, head);
 	c->own_fields = c->fields.len;
+	backsession_begin(c);
 	c->x.repeatable = repeatable(msg, route->entry);
 
 	if (!board_breaker_try(&c->proxy->board->backends[b->slot],
@@ -832,6 +814,8 @@ void call_fini(struct call *c)
 	c->parked = false;
 	session_forgo(&c->wait);
 	exchange_cancel(&c->x);
+	backsession_end(c);
+	shrink(&c->given);
 	shrink(&c->body);
 	shrink(&c->fields);
 	shrink(&c->client_id);
@@ -863,6 +847,7 @@ void call_free_spare(struct proxy *proxy)
 		proxy->spare = c->next;
 		buf_free(&c->body);
 		buf_free(&c->fields);
+		buf_free(&c->given);
 		buf_free(&c->client_id);
 		buf_free(&c->client_token);
 		buf_free(&c->in);

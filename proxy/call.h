@@ -29,6 +29,9 @@ struct caller {
 	uint32_t abilities; /* CLIENT_* of proxy/sealed.h */
 	enum revision revision;
 	uint64_t session; /* a hash of the legacy session id; 0: none */
+	/* Its own sessions with backends (proxy/backsession); lives as long as
+	   its request. */
+	struct span sessions;
 	uint8_t id_len;
 	char id[CALLER_ID_MAX]; /* for what only it may use */
 };
@@ -78,7 +81,10 @@ struct call {
 	uint64_t number;         /* the first of these: the call's own */
 	struct waiting *waiting; /* for its client; or NULL */
 	uint64_t session;
-	int log_level; /* least one to pass on; -1: none */
+	struct session_key key; /* of its session, in the legacy era */
+	struct buf given; /* the fields of a session that the client brought */
+	bool single;      /* the session is for this call alone */
+	int log_level;    /* least one to pass on; -1: none */
 	uint8_t form;
 	struct caller caller; /* set by the worker before call_start() */
 	uint32_t abilities;   /* of these, what can be used on this way */

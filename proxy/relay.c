@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/value.h"
+#include "proxy/backsession.h"
 #include "proxy/deliver.h"
 #include "proxy/sealed.h"
 #include "proxy/waiting.h"
@@ -299,8 +300,7 @@ static bool session_gone(struct call *c, const struct span *found)
 static void again(struct call *c)
 {
 	exchange_cancel(&c->x);
-	session_lost(c->proxy->sessions, c->snap, c->backend, c->abilities,
-	             c->session);
+	backsession_lost(c);
 	c->retried = true;
 	c->attempt++;
 	buf_reset(&c->in);

@@ -19,7 +19,8 @@ struct session {
 	struct session *next;  /* with the same backend, other abilities */
 	struct snapshot *snap; /* held while opening */
 	uint32_t backend;      /* index in snap */
-	uint32_t abilities;
+	struct session_key key;
+	uint64_t used_ms;
 	enum session_state state;
 	uint64_t number;
 	uint64_t identity; /* of the backend, to notice that it moved */
@@ -38,6 +39,7 @@ struct sessions {
 	struct upstream *up;
 	struct loop *loop;
 	struct session *of[BACKENDS_MAX]; /* lists, by the board's slot */
+	size_t n_owned;
 };
 
 /* A posted message whose answer nobody waits for. */
@@ -68,11 +70,12 @@ static uint64_t identify(const struct snapshot *snap, uint32_t backend)
 
 static struct session *get(const struct sessions *s,
                            const struct snapshot *snap, uint32_t backend,
-                           uint32_t abilities)
+                           struct session_key key)
 {
 	struct session *n = s->of[snapshot_backend(snap, backend)->slot];
 
-	while (n && n->abilities != abilities)
+	while (n &&
+	       (n->key.abilities != key.abilities || n->key.owner != key.owner))
 		n = n->next;
 	return n;
 }
@@ -205,7 +208,7 @@ static void on_end(struct exchange *x, enum exchange_end why,
 	struct session *n = CONTAINER_OF(x, struct session, x);
 
 	if (n->step == INTRODUCING && why == EXCHANGE_COMPLETE && n->logs &&
-	    !(n->abilities & SESSION_WATCH)) {
+	    !(n->key.abilities & SESSION_WATCH)) {
 		adjust(n);
 		return;
 	}
@@ -248,7 +251,7 @@ static void post_in_session(struct session *n, struct span body)
 {
 	buf_free(&n->in);
 	n->in.max = ANSWER_MAX;
-	session_fields(n->all, n->snap, n->backend, n->abilities, &n->in);
+	session_fields(n->all, n->snap, n->backend, n->key, &n->in);
 	post(n, body, buf_span(&n->in));
 }
 
@@ -276,7 +279,7 @@ static void hello(struct session *n)
 	         "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\","
 	         "\"params\":{\"protocolVersion\":\"2025-11-25\","
 	         "\"capabilities\":{");
-	sealed_capabilities(n->abilities, &n->hello);
+	sealed_capabilities(n->key.abilities, &n->hello);
 	buf_puts(&n->hello, "},\"clientInfo\":{\"name\":\"oci-mcp-gateway\","
 	                    "\"version\":\"" VERSION "\"}}}");
 }
@@ -312,19 +315,21 @@ static struct session *make(struct sessions *s)
 }
 
 bool session_want(struct sessions *s, struct snapshot *snap, uint32_t backend,
-                  uint32_t abilities, struct session_wait *w)
+                  struct session_key key, struct session_wait *w)
 {
 	uint32_t slot = snapshot_backend(snap, backend)->slot;
-	struct session *n = get(s, snap, backend, abilities);
+	struct session *n = get(s, snap, backend, key);
 
 	if (!n) {
 		n = make(s);
 		if (!n)
 			abort(); /* no memory for one small structure */
-		n->abilities = abilities;
+		n->key = key;
+		s->n_owned += key.owner != 0;
 		n->next = s->of[slot];
 		s->of[slot] = n;
 	}
+	n->used_ms = loop_now_ms(s->loop);
 	if (n->state == OPEN && n->identity == identify(snap, backend))
 		return true;
 
@@ -340,26 +345,26 @@ bool session_want(struct sessions *s, struct snapshot *snap, uint32_t backend,
 }
 
 void session_lost(struct sessions *s, const struct snapshot *snap,
-                  uint32_t backend, uint32_t abilities, uint64_t number)
+                  uint32_t backend, struct session_key key, uint64_t number)
 {
-	struct session *n = get(s, snap, backend, abilities);
+	struct session *n = get(s, snap, backend, key);
 
 	if (n && n->state == OPEN && n->number == number)
 		n->state = CLOSED;
 }
 
 uint64_t session_number(const struct sessions *s, const struct snapshot *snap,
-                        uint32_t backend, uint32_t abilities)
+                        uint32_t backend, struct session_key key)
 {
-	const struct session *n = get(s, snap, backend, abilities);
+	const struct session *n = get(s, snap, backend, key);
 
 	return n ? n->number : 0;
 }
 
 void session_fields(const struct sessions *s, const struct snapshot *snap,
-                    uint32_t backend, uint32_t abilities, struct buf *out)
+                    uint32_t backend, struct session_key key, struct buf *out)
 {
-	const struct session *n = get(s, snap, backend, abilities);
+	const struct session *n = get(s, snap, backend, key);
 
 	if (!n)
 		return;
@@ -372,30 +377,106 @@ void session_fields(const struct sessions *s, const struct snapshot *snap,
 		buf_addf(out, "MCP-Protocol-Version: %s\r\n", n->version);
 }
 
-void session_close(struct sessions *s, struct snapshot *snap, uint32_t backend,
-                   uint32_t abilities)
-{
-	struct session *n = get(s, snap, backend, abilities);
-	struct buf fields = { .max = ANSWER_MAX };
-
-	if (!n)
-		return;
-	if (n->state == OPEN && n->id_len &&
-	    n->identity == identify(snap, backend)) {
-		session_fields(s, snap, backend, abilities, &fields);
-		send_small(s, snap, backend, EXCHANGE_DELETE, buf_span(&fields),
-		           SPAN(""));
-		buf_free(&fields);
-	}
-	forget(n);
-}
-
 static void forget(struct session *n)
 {
 	exchange_cancel(&n->x);
 	if (n->state == OPENING)
 		tell(n, "its configuration changed");
 	n->state = CLOSED;
+}
+
+/* Take it out of its list, for good. */
+static void remove_owned(struct sessions *s, uint32_t slot, struct session *n)
+{
+	struct session **at = &s->of[slot];
+
+	while (*at != n)
+		at = &(*at)->next;
+	*at = n->next;
+	s->n_owned--;
+	free(n);
+}
+
+void session_delete(struct sessions *s, struct snapshot *snap, uint32_t backend,
+                    struct span fields)
+{
+	send_small(s, snap, backend, EXCHANGE_DELETE, fields, SPAN(""));
+}
+
+void session_close(struct sessions *s, struct snapshot *snap, uint32_t backend,
+                   struct session_key key)
+{
+	struct session *n = get(s, snap, backend, key);
+	struct buf fields = { .max = ANSWER_MAX };
+
+	if (!n)
+		return;
+	if (n->state == OPEN && n->id_len &&
+	    n->identity == identify(snap, backend)) {
+		session_fields(s, snap, backend, key, &fields);
+		session_delete(s, snap, backend, buf_span(&fields));
+		buf_free(&fields);
+	}
+	forget(n);
+	if (key.owner)
+		remove_owned(s, snapshot_backend(snap, backend)->slot, n);
+}
+
+bool session_room(struct sessions *s, struct snapshot *snap)
+{
+	uint64_t now_ms = loop_now_ms(s->loop);
+	struct session *oldest = NULL;
+	uint32_t at = 0;
+
+	if (s->n_owned < SESSION_OWNED_MAX)
+		return true;
+	for (uint32_t i = 0; i < snap->head->backends.len; i++)
+		for (struct session *n = s->of[snapshot_backend(snap, i)->slot];
+		     n; n = n->next)
+			if (n->key.owner && n->state != OPENING &&
+			    (!oldest || n->used_ms < oldest->used_ms)) {
+				oldest = n;
+				at = i;
+			}
+	if (!oldest || now_ms - oldest->used_ms < SESSION_IDLE_MS)
+		return false;
+	session_close(s, snap, at, oldest->key);
+	return true;
+}
+
+void session_release(struct sessions *s, const struct snapshot *snap,
+                     uint32_t backend, struct session_key key)
+{
+	struct session *n = get(s, snap, backend, key);
+
+	assert(key.owner);
+	if (!n)
+		return;
+	forget(n);
+	remove_owned(s, snapshot_backend(snap, backend)->slot, n);
+}
+
+bool session_exists(const struct sessions *s, const struct snapshot *snap,
+                    uint32_t backend, struct session_key key)
+{
+	return get(s, snap, backend, key) != NULL;
+}
+
+struct span session_id(const struct sessions *s, const struct snapshot *snap,
+                       uint32_t backend, struct session_key key)
+{
+	const struct session *n = get(s, snap, backend, key);
+
+	return n ? span_of(n->id, n->id_len) : span_of("", 0);
+}
+
+struct span session_version(const struct sessions *s,
+                            const struct snapshot *snap, uint32_t backend,
+                            struct session_key key)
+{
+	const struct session *n = get(s, snap, backend, key);
+
+	return n ? span_str(n->version) : span_of("", 0);
 }
 
 void sessions_adopt(struct sessions *s, const struct snapshot *snap)

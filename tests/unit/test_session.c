@@ -8,6 +8,8 @@
 #include "lib/clock.h"
 #include "tests/unit/fixture_proxy.h"
 
+#define KEY ((struct session_key){ .abilities = 0 })
+
 static struct fixture_setup setups[2];
 static struct settings settings;
 static struct snapshot *snap;
@@ -72,7 +74,7 @@ static void on_done(struct session_wait *w, const char *error)
 	snprintf(me->error, sizeof(me->error), "%s", error ? error : "");
 	if (me->wants_again) {
 		me->wants_again = false;
-		cr_assert_not(session_want(all, snap, 0, 0, w));
+		cr_assert_not(session_want(all, snap, 0, KEY, w));
 	}
 }
 
@@ -80,7 +82,7 @@ static bool want(size_t i, uint32_t backend)
 {
 	waiters[i].wait.done = on_done;
 	waiters[i].told = 0;
-	return session_want(all, snap, backend, 0, &waiters[i].wait);
+	return session_want(all, snap, backend, KEY, &waiters[i].wait);
 }
 
 static bool told(void *arg)
@@ -97,7 +99,7 @@ static void expect_fields(uint32_t backend, const char *want_)
 {
 	struct buf out = { .max = 4096 };
 
-	session_fields(all, snap, backend, 0, &out);
+	session_fields(all, snap, backend, KEY, &out);
 	cr_expect(span_is(buf_span(&out), want_), "%.*s",
 	          SPAN_ARG(buf_span(&out)));
 	buf_free(&out);
@@ -106,7 +108,7 @@ static void expect_fields(uint32_t backend, const char *want_)
 Test(session, many_wait_for_one_handshake)
 {
 	expect_fields(0, "");
-	cr_expect_eq(session_number(all, snap, 0, 0), 0u);
+	cr_expect_eq(session_number(all, snap, 0, KEY), 0u);
 	for (size_t i = 0; i < ARRAY_LEN(waiters); i++)
 		cr_expect_not(want(i, 0));
 	session_forgo(&waiters[2].wait);
@@ -120,7 +122,7 @@ Test(session, many_wait_for_one_handshake)
 	cr_expect(want(0, 0));
 	expect_fields(0, "Mcp-Session-Id: session-1\r\n"
 	                 "MCP-Protocol-Version: 2025-06-18\r\n");
-	cr_expect_eq(session_number(all, snap, 0, 0), 1u);
+	cr_expect_eq(session_number(all, snap, 0, KEY), 1u);
 	/* Each backend has its own. */
 	cr_expect_not(want(0, 1));
 	wait_for(0);
@@ -136,15 +138,15 @@ Test(session, a_lost_one_is_opened_again_and_a_newer_one_stays)
 
 	want(0, 0);
 	wait_for(0);
-	first = session_number(all, snap, 0, 0);
-	session_lost(all, snap, 0, 0, first);
+	first = session_number(all, snap, 0, KEY);
+	session_lost(all, snap, 0, KEY, first);
 	cr_expect_not(want(0, 0));
 	wait_for(0);
-	cr_expect_gt(session_number(all, snap, 0, 0), first);
+	cr_expect_gt(session_number(all, snap, 0, KEY), first);
 	/* News of the old one comes late. */
-	session_lost(all, snap, 0, 0, first);
+	session_lost(all, snap, 0, KEY, first);
 	cr_expect(want(0, 0));
-	session_lost(all, snap, 1, 0, 7); /* there was none */
+	session_lost(all, snap, 1, KEY, 7); /* there was none */
 }
 
 #define ID_OF(id) "Content-Type: application/json\r\nMcp-Session-Id: " id "\r\n"
@@ -200,7 +202,8 @@ Test(session, handshakes)
 		struct fixture_answer script[] = { handshakes[i].answer,
 			                           accepted };
 
-		session_lost(all, snap, 0, 0, session_number(all, snap, 0, 0));
+		session_lost(all, snap, 0, KEY,
+		             session_number(all, snap, 0, KEY));
 		fixture_server_play(server, script, 2);
 		cr_assert_not(want(0, 0));
 		wait_for(0);
