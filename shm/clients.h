@@ -54,6 +54,7 @@ struct clients {
 	struct clients_change changes[CLIENTS_CHANGES];
 	_Atomic uint64_t streams[CLIENTS_WORDS];
 	_Atomic uint64_t levels[CLIENTS_WORDS];
+	_Atomic uint64_t ended[CLIENTS_WORDS];
 	/* 1 + the row that a worker is about to write; 0: none */
 	_Atomic uint32_t writing[CLIENTS_WRITERS];
 	struct clients_row rows[CLIENTS_ROWS];
@@ -105,6 +106,15 @@ void clients_release(struct clients *c, uint32_t worker, uint64_t session);
 void clients_set_level(struct clients *c, uint64_t session, int level,
                        int64_t now_s);
 int clients_level(const struct clients *c, uint64_t session);
+
+/*
+ * The session has ended: all of it is forgotten, and its id is not good any
+ * more. After CLIENTS_WORDS others, some of which lead to the same places, that
+ * is forgotten too.
+ */
+void clients_end(struct clients *c, uint32_t worker, uint64_t session,
+                 int64_t now_s);
+bool clients_ended(const struct clients *c, uint64_t session);
 
 /* A worker is dead: free what it was writing, and its streams. */
 void clients_bury(struct clients *c, uint32_t worker);

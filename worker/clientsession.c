@@ -2,7 +2,10 @@
 
 #include "lib/clock.h"
 #include "lib/crypto.h"
+#include "proxy/backsession.h"
 #include "proxy/sealed.h"
+#include "worker/answer.h"
+#include "worker/handover.h"
 
 /* What a client can be asked in its revision at all. */
 static const uint32_t abilities_of[REVISIONS] = {
@@ -28,13 +31,50 @@ static bool not_found(struct problem *p)
 	return false;
 }
 
-bool clientsession_read(struct request *r, const struct h1_head *head,
-                        struct message *m, struct problem *p)
+/* Open the id in the head; false: it is none of this caller's. */
+static bool read_id(const struct request *r, const struct h1_head *head,
+                    struct sealed *s, struct sealed_room *room, uint64_t *hash)
+{
+	struct span id = h1_value(head, H1_MCP_SESSION_ID);
+
+	*room = (struct sealed_room){ .large = { 0 } };
+	if (head->seen[H1_MCP_SESSION_ID] != 1 || id.len > REQUEST_SESSION_MAX)
+		return false;
+	*hash = crypto_siphash(r->snap->head->cache_key, id);
+	return sealed_read(r->snap, caller_id(&r->caller),
+	                   SEALED_BIT(SEALED_SESSION), id,
+	                   clock_utc_ms() / 1000, s, room) == SEALED_OK &&
+	       s->revision < REVISION_2026_07_28 &&
+	       !clients_ended(&r->conn->w->board->clients, *hash);
+}
+
+static bool find(struct request *r, const struct h1_head *head,
+                 enum revision *revision)
 {
 	struct sealed_room room;
 	struct sealed s;
-	struct span id = h1_value(head, H1_MCP_SESSION_ID);
-	enum sealed_result result;
+	uint64_t hash;
+	bool found = read_id(r, head, &s, &room, &hash);
+
+	if (found) {
+		*revision = (enum revision)s.revision;
+		r->caller.abilities = s.abilities;
+		r->caller.session = hash;
+		if (s.texts[0].len) {
+			r->sessions.max = REQUEST_SESSION_MAX;
+			buf_reset(&r->sessions);
+			buf_add_span(&r->sessions, s.texts[0]);
+			r->caller.sessions = buf_span(&r->sessions);
+		}
+	}
+	sealed_free(&room);
+	return found;
+}
+
+bool clientsession_read(struct request *r, const struct h1_head *head,
+                        struct message *m, struct problem *p)
+{
+	enum revision revision;
 
 	set_caller(r);
 	r->caller.revision = m->revision;
@@ -46,40 +86,80 @@ bool clientsession_read(struct request *r, const struct h1_head *head,
 	if (r->snap->settings->stateless || !h1_has(head, H1_MCP_SESSION_ID) ||
 	    (m->method && m->method->id == METHOD_INITIALIZE))
 		return true;
-	if (head->seen[H1_MCP_SESSION_ID] != 1 || id.len > REQUEST_SESSION_MAX)
+	if (!find(r, head, &revision))
 		return not_found(p);
-	result = sealed_read(r->snap, caller_id(&r->caller),
-	                     SEALED_BIT(SEALED_SESSION), id,
-	                     clock_utc_ms() / 1000, &s, &room);
-	sealed_free(&room);
-	if (result != SEALED_OK || s.revision >= REVISION_2026_07_28)
-		return not_found(p);
-	r->caller.abilities = s.abilities & abilities_of[s.revision];
 	if (!m->has_version)
-		m->revision = (enum revision)s.revision;
+		m->revision = revision;
 	r->caller.revision = m->revision;
-	r->caller.session = crypto_siphash(r->snap->head->cache_key, id);
 	return true;
 }
 
-void clientsession_open(struct request *r, const struct message *m,
-                        enum revision revision)
+uint32_t clientsession_abilities(struct span capabilities,
+                                 enum revision revision)
+{
+	return sealed_abilities(capabilities) & abilities_of[revision];
+}
+
+bool clientsession_open(struct request *r, uint32_t abilities,
+                        enum revision revision, struct span sessions)
 {
 	struct buf out = { .max = REQUEST_SESSION_MAX };
 	struct sealed s = {
 		.kind = SEALED_SESSION,
-		.abilities = sealed_abilities(m->client_capabilities),
+		.abilities = abilities,
 		.revision = revision,
 		.expires_s =
 			(clock_utc_ms() + r->snap->settings->session_lifetime) /
 			1000,
+		.texts = { sessions },
 	};
+	bool good;
 
 	if (r->snap->settings->stateless)
-		return;
-	if (sealed_write(r->snap, caller_id(&r->caller), &s, &out)) {
-		memcpy(r->session, out.bytes, out.len);
-		r->session_len = out.len;
+		return false;
+	good = sealed_write(r->snap, caller_id(&r->caller), &s, &out);
+	if (!good) { /* without those of the backends it fits */
+		s.texts[0].len = 0;
+		buf_reset(&out);
+		if (!sealed_write(r->snap, caller_id(&r->caller), &s, &out))
+			out.len = 0;
 	}
+	memcpy(r->session, out.bytes, out.len);
+	r->session_len = out.len;
 	buf_free(&out);
+	return good;
+}
+
+bool clientsession_can_end(const struct request *r, const struct h1_head *head)
+{
+	return !r->snap->settings->stateless && h1_has(head, H1_MCP_SESSION_ID);
+}
+
+void clientsession_end(struct request *r, const struct h1_request *head)
+{
+	struct worker *w = r->conn->w;
+	struct sealed_room room;
+	struct sealed s;
+	struct problem p;
+	uint64_t hash;
+	bool found;
+
+	set_caller(r);
+	found = read_id(r, &head->head, &s, &room, &hash);
+	if (found) {
+		clients_end(&w->board->clients, w->index, hash,
+		            clock_utc_ms() / 1000);
+		if (r->hops == HANDOVER_NONE)
+			backsession_delete_all(w->proxy.sessions, r->snap,
+			                       s.texts[0]);
+		handover_tell(r, head, span_of("", 0), false);
+	}
+	sealed_free(&room);
+	if (!found) {
+		not_found(&p);
+		answer_problem(r, &p, span_of("", 0), span_of("", 0));
+		return;
+	}
+	r->reply.outcome = OUTCOME_SUCCESS;
+	answer_send(r, 204, NULL, span_of("", 0), NULL, 0);
 }

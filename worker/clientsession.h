@@ -23,8 +23,27 @@ MUST_CHECK bool clientsession_read(struct request *r,
                                    const struct h1_head *head,
                                    struct message *m, struct problem *p);
 
-/* The answer to this initialize hands a session id out, unless that is off. */
-void clientsession_open(struct request *r, const struct message *m,
-                        enum revision revision);
+/* What a client can be asked, by its raw capabilities, in its revision. */
+uint32_t clientsession_abilities(struct span capabilities,
+                                 enum revision revision);
+
+/*
+ * The answer to an initialize hands a session id out; sessions are the client's
+ * own with backends (proxy/backsession). False: session ids are off, or this
+ * one would be too long.
+ */
+MUST_CHECK bool clientsession_open(struct request *r, uint32_t abilities,
+                                   enum revision revision,
+                                   struct span sessions);
+
+/* May a DELETE end a session here? Not without one (then it is 405). */
+bool clientsession_can_end(const struct request *r, const struct h1_head *head);
+
+/*
+ * DELETE: the session is unknown from now on, here at once, and on the replicas
+ * as soon as they were told; its own sessions with backends end too. Answers r:
+ * 204, or 404 for a session that is not this caller's.
+ */
+void clientsession_end(struct request *r, const struct h1_request *head);
 
 #endif

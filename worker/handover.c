@@ -426,7 +426,7 @@ static void tell(struct request *r, const struct h1_request *head,
 }
 
 void handover_tell(struct request *r, const struct h1_request *head,
-                   struct span body)
+                   struct span body, bool workers)
 {
 	struct worker *w = r->conn->w;
 	const struct header *h = r->snap->head;
@@ -435,7 +435,7 @@ void handover_tell(struct request *r, const struct h1_request *head,
 
 	if (r->hops == HANDOVER_WORKER)
 		return;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; workers && i < n; i++) {
 		const struct slot *slot = &w->board->workers[i];
 		struct target t;
 

@@ -53,10 +53,11 @@ bool handover_can(const struct request *r, const struct place *place);
 void handover_give(struct request *r, const struct h1_request *head,
                    struct span body, const struct place *place, struct span id);
 
-/* Tell all other workers and replicas the same request; nobody waits for their
- * answers. Nothing happens when r was told itself. */
+/* Tell all replicas the same request, and all other workers here if workers is
+ * set; nobody waits for their answers. What was told is told no further than
+ * to the workers of a replica. */
 void handover_tell(struct request *r, const struct h1_request *head,
-                   struct span body);
+                   struct span body, bool workers);
 
 /* The client has taken what was sent. */
 void handover_resume(struct handover *h);

@@ -8,6 +8,7 @@
 #include "worker/access.h"
 #include "worker/answer.h"
 #include "worker/clientsession.h"
+#include "worker/login.h"
 
 void local_page(struct request *r, const struct h1_request *head,
                 enum page page)
@@ -107,17 +108,13 @@ static void add_instructions(struct request *r, struct buf *b)
 	buf_add_json(b, text);
 }
 
-static void initialize(struct request *r, const struct message *m)
+void local_initialized(struct request *r, struct span id,
+                       enum revision revision)
 {
 	const struct view *view = snapshot_view(r->snap, VIEW_LEGACY);
 	struct buf *b = &r->conn->w->page;
-	enum revision revision;
-	struct span wanted;
 
-	if (!value_string_plain(m->protocol_version, &wanted) ||
-	    !message_legacy_version(wanted, &revision))
-		revision = REVISION_2025_11_25;
-	local_start_result(b, m->id);
+	local_start_result(b, id);
 	buf_puts(b, "\"protocolVersion\":");
 	buf_add_json(b, revision_names[revision]);
 	buf_putc(b, ',');
@@ -129,8 +126,24 @@ static void initialize(struct request *r, const struct message *m)
 	buf_putc(b, '}');
 	add_instructions(r, b);
 	buf_puts(b, "}}");
-	clientsession_open(r, m, revision);
 	send_result(r);
+}
+
+static void initialize(struct request *r, const struct message *m)
+{
+	enum revision revision;
+	struct span wanted;
+	uint32_t abilities;
+
+	if (!value_string_plain(m->protocol_version, &wanted) ||
+	    !message_legacy_version(wanted, &revision))
+		revision = REVISION_2025_11_25;
+	abilities = clientsession_abilities(m->client_capabilities, revision);
+	if (login_begin(r, m, abilities, revision))
+		return;
+	if (!clientsession_open(r, abilities, revision, span_of("", 0)))
+		r->session_len = 0;
+	local_initialized(r, m->id, revision);
 }
 
 static void discover(struct request *r, const struct message *m)

@@ -19,6 +19,10 @@ void local_preflight(struct request *r);
  * and _LIST. */
 void local_method(struct request *r, const struct message *m);
 
+/* The answer to an initialize with this raw id. */
+void local_initialized(struct request *r, struct span id,
+                       enum revision revision);
+
 /* tools/call of an own tool; e is an ENTRY_OWN entry. */
 void local_own_tool(struct request *r, const struct message *m,
                     const struct entry *e);

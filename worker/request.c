@@ -10,6 +10,7 @@
 #include "worker/clientsession.h"
 #include "worker/handover.h"
 #include "worker/local.h"
+#include "worker/login.h"
 #include "worker/record.h"
 #include "worker/resume.h"
 #include "worker/stream.h"
@@ -150,6 +151,9 @@ static void recycle(struct worker *w, struct request *r)
 	r->call = NULL;
 	handover_end(r->handover);
 	r->handover = NULL;
+	login_end(r->login);
+	r->login = NULL;
+	buf_free(&r->sessions);
 	builtin_end(r->builtin);
 	r->builtin = NULL;
 	buf_reset(&r->listen_id);
@@ -356,6 +360,9 @@ static bool check_head(struct request *r, const struct h1_request *head)
 	const struct h1_head *h = &head->head;
 	struct problem p;
 
+	if (r->verb == H1_DELETE && clientsession_can_end(r, h))
+		return true;
+
 	if (r->verb != H1_POST) {
 		problem_set(&p, 405, RPC_INVALID_REQUEST,
 		            "POST a JSON-RPC message to this path; probes are "
@@ -477,6 +484,10 @@ void request_serve(struct conn *c, const struct h1_request *head,
 	}
 	if (r->verb == H1_OPTIONS) {
 		local_preflight(r);
+		return;
+	}
+	if (r->verb == H1_DELETE) {
+		clientsession_end(r, head);
 		return;
 	}
 	if (!message_read(&head->head, body, &m, &p)) {

@@ -20,7 +20,8 @@ struct request {
 	struct reply reply;
 	struct call *call; /* of a backend; NULL: none */
 	struct caller caller;
-	struct handover *handover;    /* it is served elsewhere; or NULL */
+	struct login *login;       /* initialize that is under way; or NULL */
+	struct handover *handover; /* it is served elsewhere; or NULL */
 	struct builtin_call *builtin; /* of a tool of this process; or NULL */
 	struct conn *conn;
 	struct snapshot *snap;
@@ -52,6 +53,7 @@ struct request {
 	char request_id[REQUEST_ID_MAX + 1];
 	char origin[256];
 	char path[128];       /* cut, for the access log */
+	struct buf sessions;  /* the client's own with backends */
 	struct buf listen_id; /* raw id of subscriptions/listen */
 };
 

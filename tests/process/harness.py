@@ -65,6 +65,9 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
+SESSION_KEY = "a-session-key-of-more-than-32-characters"
+
+
 class Port:
     """A port nobody else gets: bound, never listened on."""
 
@@ -377,6 +380,29 @@ class Gateway:
         response = self.get("/metrics")
         assert response.status == 200, response.head
         return Metrics(response.body.decode())
+
+
+class Pair:
+    """Two replicas that know each other."""
+
+    def __init__(self, *backends, **settings):
+        ports = [Port(), Port()]
+        at = ["127.0.0.1:%d" % p.number for p in ports]
+        self.gateways = []
+        for i in range(2):
+            g = Gateway(*backends, session_key=SESSION_KEY,
+                        replica={"address": at[i], "peers": [at[1 - i]]},
+                        **settings)
+            g.reserved.free()
+            g.reserved, g.port = ports[i], ports[i].number
+            self.gateways.append(g)
+
+    def __enter__(self):
+        return [g.__enter__() for g in self.gateways]
+
+    def __exit__(self, *why):
+        for g in self.gateways:
+            g.__exit__(*why)
 
 
 # The event of the one line that a SIGHUP is answered with.

@@ -10,14 +10,13 @@ import time
 import pytest
 
 from backend import Backend, echo, tool
-from harness import Gateway, Port
+from harness import Gateway, Pair
 from interactive import (ANSWERS, FULL, answer_all, asker, call_modern,
                          legacy_asker, modern_asker, run_legacy, run_modern,
                          session_of)
 from messages import legacy_body, post
 from wire import DEADLINE, eventually
 
-KEY = "a-session-key-of-more-than-32-characters"
 KINDS = ["form", "url", "sampling", "roots"]
 SAID = {"form": "accept Ada", "url": "accept None", "sampling": "Paris",
         "roots": "file:///a"}
@@ -30,29 +29,6 @@ def expected(kinds, rounds=1, nonce=""):
 def code_of(message):
     assert "error" in message, message
     return message["error"]["code"]
-
-
-class Pair:
-    """Two replicas that know each other."""
-
-    def __init__(self, *backends, **settings):
-        ports = [Port(), Port()]
-        at = ["127.0.0.1:%d" % p.number for p in ports]
-        self.gateways = []
-        for i in range(2):
-            g = Gateway(*backends, session_key=KEY,
-                        replica={"address": at[i], "peers": [at[1 - i]]},
-                        **settings)
-            g.reserved.free()
-            g.reserved, g.port = ports[i], ports[i].number
-            self.gateways.append(g)
-
-    def __enter__(self):
-        return [g.__enter__() for g in self.gateways]
-
-    def __exit__(self, *why):
-        for g in self.gateways:
-            g.__exit__(*why)
 
 
 # ---- what works ----

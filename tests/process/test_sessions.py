@@ -2,9 +2,11 @@
 
 import pytest
 
-from backend import Backend
-from harness import Gateway
+from backend import Backend, tool
+from harness import Gateway, Pair
+from interactive import session_of
 from messages import legacy
+from wire import eventually
 
 KEY = "a-session-key-of-more-than-32-characters"
 FULL = {"protocolVersion": "2025-11-25", "clientInfo": {
@@ -58,3 +60,141 @@ def test_replicas_with_one_key(alpha):
         one.reload()
         with one.connect() as c:
             assert ping(c, session) == 200
+
+
+# ---- their end, and other keys ----
+
+def end(client, session, **more):
+    fields = {"Mcp-Session-Id": session} if session else {}
+    return client.request("DELETE", "/mcp", {**fields, **more}).status
+
+
+def test_delete(alpha):
+    with Gateway(alpha, workers=2) as g:
+        c = g.client()
+        session, other = session_of(c), session_of(c)
+        assert end(c, None) == 405
+        assert end(c, "x") == 404
+        assert end(c, session) == 204
+        for _ in range(10):
+            with g.connect() as fresh:
+                assert ping(fresh, session) == 404
+                assert ping(fresh, other) == 200
+        assert end(c, session) == 404
+    with Gateway(alpha, stateless=True) as g:
+        assert end(g.client(), "x") == 405
+
+
+def test_delete_of_somebody_elses(alpha):
+    tokens = {"token-of-ann-0123456789": {"client_id": "ann"},
+              "token-of-bob-0123456789": {"client_id": "bob"}}
+    with Gateway(alpha, auth={"enabled": True, "static_tokens": tokens}) as g:
+        ann, bob = (g.client(token) for token in tokens)
+        session = session_of(ann)
+        assert end(bob, session) == 404
+        assert ann.legacy("ping", session=session).status == 200
+        assert bob.legacy("ping", session=session).status == 404
+
+
+def test_delete_is_known_to_replicas(alpha):
+    with Pair(alpha) as (one, two):
+        session = session_of(one.client())
+        assert end(two.client(), session) == 204
+
+        def gone():
+            return one.client().legacy("ping", session=session).status == 404
+        eventually(gone, "the other replica knows")
+
+
+def test_keys_are_changed(alpha):
+    new = "another-session-key-of-more-than-32-characters"
+    with Gateway(alpha, session_key=KEY) as g:
+        old = session_of(g.client())
+        g.reload(session_key=new, session_key_previous=KEY)
+        c = g.client()
+        assert c.legacy("ping", session=old).status == 200
+        fresh = session_of(c)
+        g.reload(session_key=new, session_key_previous=None)
+        assert c.legacy("ping", session=old).status == 404
+        assert c.legacy("ping", session=fresh).status == 200
+
+
+def test_sessions_expire(alpha):
+    with Gateway(alpha, session_lifetime=2) as g:
+        c = g.client()
+        session = session_of(c)
+        assert c.legacy("ping", session=session).status == 200
+        eventually(lambda: c.legacy("ping", session=session).status == 404,
+                   "it has expired")
+
+
+# ---- a backend's sessions for each client ----
+
+def counting(exchange):
+    """Counts its calls in the session."""
+    session = exchange.request.header("mcp-session-id")
+    counts = exchange.backend.__dict__.setdefault("counts", {})
+    counts[session] = counts.get(session, 0) + 1
+    exchange.result({"content": [{"type": "text", "text": "%d in %s" % (
+        counts[session], session)}]})
+
+
+def count(client, session, version="2025-11-25"):
+    return client.call("alpha_count", version=version, session=session)
+
+
+def test_per_client():
+    with Backend("alpha", "legacy", tools=[tool("count", counting)]) as alpha, \
+            Pair(alpha.entry(sessions="per_client")) as (one, two):
+        a, b = session_of(one.client()), session_of(one.client())
+        turns = [one.client(), two.client(), one.client()]
+        in_a = [count(c, a) for c in turns]
+        in_b = [count(c, b) for c in turns]
+        assert [t.split()[0] for t in in_a + in_b] == ["1", "2", "3"] * 2
+        sessions = {t.split()[-1] for t in in_a} | {
+            t.split()[-1] for t in in_b}
+        assert len(sessions) == 2
+        # A client without a session, and a modern one: each call its own.
+        c = one.client()
+        loose = [c.call("alpha_count", version="2025-11-25"),
+                 c.call("alpha_count", version="2025-11-25"),
+                 c.call("alpha_count")]
+        assert [t.split()[0] for t in loose] == ["1"] * 3
+        assert len({t.split()[-1] for t in loose} | sessions) == 5
+        eventually(lambda: not {t.split()[-1] for t in loose} &
+                   set(alpha.sessions), "they are ended")
+        assert sessions <= set(alpha.sessions)
+        # The client's end is theirs.
+        assert end(two.client(), a) == 204
+        eventually(lambda: len(sessions & set(alpha.sessions)) == 1,
+                   "the backend's session is ended")
+
+
+def test_per_client_session_that_the_backend_forgot():
+    with Backend("alpha", "legacy", tools=[tool("count", counting)]) as alpha, \
+            Gateway(alpha.entry(sessions="per_client"), workers=1) as g:
+        c = g.client()
+        session = session_of(c)
+        first = count(c, session)
+        alpha.sessions.clear()
+        second, third = count(c, session), count(c, session)
+        assert [first[0], second[0], third[0]] == ["1", "1", "2"]
+        alpha.sessions.clear()
+        assert count(c, session)[0] == "1"
+
+
+def test_per_client_backend_that_is_slow_to_greet():
+    with Backend("alpha", "legacy", tools=[tool("count", counting)]) as alpha, \
+            Backend("beta", "legacy", tools=[tool("count", counting)]) as beta, \
+            Gateway(alpha.entry(sessions="per_client"),
+                    beta.entry(sessions="per_client")) as g:
+        def slow(exchange):
+            if exchange.request.rpc == "initialize":
+                exchange.hang()
+        beta.fault = slow
+        c = g.client()
+        session = session_of(c)
+        assert count(c, session)[0] == "1" and count(c, session)[0] == "2"
+        beta.fault = None
+        assert c.call("beta_count", version="2025-11-25",
+                      session=session)[0] == "1"
