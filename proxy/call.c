@@ -765,18 +765,37 @@ void call_start(struct call *c, const struct message *msg,
 	call_send(c);
 }
 
-void call_cancel(struct call *c)
+bool call_is_at_legacy(const struct call *c)
+{
+	return c->server == VIEW_LEGACY && exchange_running(&c->x);
+}
+
+struct span call_session_fields(const struct call *c)
+{
+	return span_from(buf_span(&c->fields), c->own_fields);
+}
+
+static void stop(struct call *c, bool tell)
 {
 	if (!c->running)
 		return;
 	c->running = false;
 	session_forgo(&c->wait);
 	/* A legacy backend does not take a closed stream for a cancellation. */
-	if (exchange_running(&c->x) && c->server == VIEW_LEGACY &&
-	    c->client == VIEW_MODERN)
+	if (tell && call_is_at_legacy(c))
 		relay_cancel(c);
 	waiting_end(c);
 	exchange_cancel(&c->x);
+}
+
+void call_cancel(struct call *c)
+{
+	stop(c, c->client == VIEW_MODERN);
+}
+
+void call_abort(struct call *c)
+{
+	stop(c, true);
 }
 
 void call_resume(struct call *c)

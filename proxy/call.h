@@ -158,8 +158,23 @@ void call_free_spare(struct proxy *proxy);
 void call_start(struct call *c, const struct message *msg,
                 const struct h1_head *head, const struct route *route);
 
-/* The client went away. Nothing is sent to c->reply any more. */
+/* The client went away. Nothing is sent to c->reply any more. A legacy backend
+ * of a legacy client goes on; every other is told, or sees it. */
 void call_cancel(struct call *c);
+
+/* The client does not want the answer any more: its backend is told in any
+ * case. Nothing is sent to c->reply any more. */
+void call_abort(struct call *c);
+
+/* Is it under way at a legacy backend? */
+bool call_is_at_legacy(const struct call *c);
+
+/* The header lines of the session that it runs in. */
+struct span call_session_fields(const struct call *c);
+
+/* Tell a legacy backend that nobody waits for the request with this id. */
+void call_post_cancelled(struct proxy *proxy, struct snapshot *snap,
+                         uint32_t backend, struct span fields, uint64_t id);
 
 /* The client has taken what was sent: reply->full is false again. */
 void call_resume(struct call *c);

@@ -40,6 +40,7 @@ enum want {
 	LEVEL,
 	ARGUMENTS,
 	NOTIFICATIONS,
+	REQUEST_ID,
 	REQUEST_STATE,
 	INPUT_RESPONSES,
 	PROTOCOL_VERSION,
@@ -66,6 +67,7 @@ static const struct scan_want wanted[WANTS] = {
 	[LEVEL] = { KEY("level"), PARAMS },
 	[ARGUMENTS] = { KEY("arguments"), PARAMS },
 	[NOTIFICATIONS] = { KEY("notifications"), PARAMS },
+	[REQUEST_ID] = { KEY("requestId"), PARAMS },
 	[REQUEST_STATE] = { KEY("requestState"), PARAMS },
 	[INPUT_RESPONSES] = { KEY("inputResponses"), PARAMS },
 	[PROTOCOL_VERSION] = { KEY("protocolVersion"), PARAMS },
@@ -354,6 +356,8 @@ static void locate(const struct span *found, struct message *msg)
 	msg->level = found[LEVEL];
 	msg->arguments = found[ARGUMENTS];
 	msg->notifications = found[NOTIFICATIONS];
+	msg->method_name = found[METHOD_NAME];
+	msg->request_id = found[REQUEST_ID];
 	if (msg->era == VIEW_MODERN) {
 		msg->request_state = found[REQUEST_STATE];
 		msg->input_responses = found[INPUT_RESPONSES];

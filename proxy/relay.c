@@ -123,21 +123,28 @@ static void on_notification(struct call *c, struct span text,
 void relay_post(struct call *c, struct span body)
 {
 	/* The session that the call runs in, which may not be the newest. */
-	struct span fields = span_from(buf_span(&c->fields), c->own_fields);
-
-	session_post(c->proxy->sessions, c->snap, c->backend, fields, body);
+	session_post(c->proxy->sessions, c->snap, c->backend,
+	             call_session_fields(c), body);
 }
 
-void relay_cancel(struct call *c)
+void call_post_cancelled(struct proxy *proxy, struct snapshot *snap,
+                         uint32_t backend, struct span fields, uint64_t id)
 {
 	char text[128];
 	int n = snprintf(text, sizeof(text),
 	                 "{\"jsonrpc\":\"2.0\",\"method\":"
 	                 "\"notifications/cancelled\",\"params\":{"
 	                 "\"requestId\":%llu}}",
-	                 (unsigned long long)c->id);
+	                 (unsigned long long)id);
 
-	relay_post(c, span_of(text, (size_t)n));
+	session_post(proxy->sessions, snap, backend, fields,
+	             span_of(text, (size_t)n));
+}
+
+void relay_cancel(struct call *c)
+{
+	call_post_cancelled(c->proxy, c->snap, c->backend,
+	                    call_session_fields(c), c->id);
 }
 
 /* Can this client be asked that, on its own stream? */

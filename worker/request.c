@@ -7,6 +7,7 @@
 #include "lib/value.h"
 #include "worker/access.h"
 #include "worker/answer.h"
+#include "worker/cancel.h"
 #include "worker/clientsession.h"
 #include "worker/handover.h"
 #include "worker/local.h"
@@ -147,6 +148,7 @@ static struct request *begin(struct conn *c, const struct h1_request *head)
 static void recycle(struct worker *w, struct request *r)
 {
 	stream_leave(r);
+	cancel_forget(r);
 	call_give(r->call);
 	r->call = NULL;
 	handover_end(r->handover);
@@ -178,6 +180,7 @@ void request_cancel(struct request *r)
 {
 	struct worker *w = r->conn->w;
 
+	cancel_left(r);
 	if (r->call)
 		call_cancel(r->call);
 	builtin_end(r->builtin);
@@ -197,6 +200,7 @@ void request_fini(struct worker *w)
 
 		w->spare_requests = r->next;
 		buf_free(&r->listen_id);
+		buf_free(&r->id);
 		free(r);
 	}
 }
@@ -502,10 +506,14 @@ void request_serve(struct conn *c, const struct h1_request *head,
 		return;
 	}
 	if (m.kind == MESSAGE_REQUEST) {
+		if (r->caller.session)
+			cancel_watch(r, m.id);
 		dispatch(r, head, body, &m);
 		return;
 	}
 	/* Notifications and answers: taken, nothing to say. */
+	if (m.kind == MESSAGE_NOTIFICATION)
+		cancel_take(r, head, body, &m);
 	if (m.kind == MESSAGE_RESPONSE && resume_response(r, head, body, &m))
 		return;
 	r->reply.outcome = OUTCOME_SUCCESS;

@@ -22,6 +22,7 @@
 struct conn;
 struct request;
 struct record;
+struct left;
 
 struct listener {
 	struct source src;
@@ -54,6 +55,9 @@ struct worker {
 	struct conn *conns; /* all of them */
 	struct conn *spare_conns;
 	struct request *spare_requests;
+	struct request *watched; /* can be cancelled by their sessions */
+	struct left *left;       /* calls whose clients went away */
+	size_t n_left;
 	struct request *streams; /* open subscriptions/listen */
 	struct address_table addresses;
 	uint64_t n_conns;

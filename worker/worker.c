@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "proxy/waiting.h"
 #include "shm/control.h"
+#include "worker/cancel.h"
 #include "worker/conn.h"
 #include "worker/handover.h"
 #include "worker/record.h"
@@ -394,6 +395,7 @@ static void tear_down(struct worker *w)
 		conn_abort(w->conns);
 	waiting_end_all(&w->proxy);
 	request_fini(w);
+	cancel_fini(w);
 	call_free_spare(&w->proxy);
 	fetcher_free(w->handovers);
 	sessions_free(w->proxy.sessions);
