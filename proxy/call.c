@@ -8,6 +8,7 @@
 #include "lib/version.h"
 #include "proxy/backsession.h"
 #include "proxy/catalog.h"
+#include "proxy/rejoin.h"
 #include "proxy/relay.h"
 #include "proxy/waiting.h"
 
@@ -651,6 +652,7 @@ void call_send(struct call *c)
 	c->x.ops = &relay_ops;
 	c->x.snap = c->snap;
 	c->x.backend = c->backend;
+	c->x.method = EXCHANGE_POST;
 	c->x.body = buf_span(&c->body);
 	c->x.fields = buf_span(&c->fields);
 	exchange_start(c->proxy->up, &c->x);
@@ -717,12 +719,33 @@ void call_hold(struct call *c)
 	c->holds = true;
 }
 
+void call_prepare(struct call *c)
+{
+	const struct settings *s = c->snap->settings;
+	size_t max = (size_t)s->limits_body_bytes + 65536;
+
+	c->parked = c->lost = false;
+	c->retried = false;
+	c->attempt++;
+	c->running = true;
+	c->error_status = false;
+	c->result_open = false;
+	c->retry_ms = 0;
+	c->rejoins = 0;
+	c->body.max = max;
+	c->fields.max = 65536;
+	c->client_id.max = MESSAGE_ID_MAX;
+	c->client_token.max = MESSAGE_TOKEN_MAX;
+	c->in.max = (size_t)s->limits_message_bytes;
+	c->out.max = 4 * (size_t)s->limits_message_bytes;
+	c->sse.data.max = (size_t)s->limits_message_bytes;
+}
+
 void call_start(struct call *c, const struct message *msg,
                 const struct h1_head *head, const struct route *route)
 {
 	const struct settings *s = c->snap->settings;
 	const struct backend *b = snapshot_backend(c->snap, route->backend);
-	size_t max = (size_t)s->limits_body_bytes + 65536;
 
 	c->entry = route->entry;
 	c->method = msg->method;
@@ -735,18 +758,8 @@ void call_start(struct call *c, const struct message *msg,
 		c->abilities = 0;
 	c->id = ++c->proxy->next_id;
 	c->number = c->id;
-	c->parked = c->lost = false;
-	c->retried = false;
-	c->attempt++;
-	c->running = true;
-	c->error_status = false;
-	c->result_open = false;
+	call_prepare(c);
 	take_client(c, msg);
-	c->body.max = max;
-	c->fields.max = 65536;
-	c->in.max = (size_t)s->limits_message_bytes;
-	c->out.max = 4 * (size_t)s->limits_message_bytes;
-	c->sse.data.max = (size_t)s->limits_message_bytes;
 	compose(c, msg, route);
 	if (c->server == VIEW_MODERN)
 		add_fields(c, msg, head, route);
@@ -767,7 +780,8 @@ void call_start(struct call *c, const struct message *msg,
 
 bool call_is_at_legacy(const struct call *c)
 {
-	return c->server == VIEW_LEGACY && exchange_running(&c->x);
+	return c->server == VIEW_LEGACY &&
+	       (exchange_running(&c->x) || c->rejoin.due_ms);
 }
 
 struct span call_session_fields(const struct call *c)
@@ -785,6 +799,7 @@ static void stop(struct call *c, bool tell)
 	if (tell && call_is_at_legacy(c))
 		relay_cancel(c);
 	waiting_end(c);
+	rejoin_stop(c);
 	exchange_cancel(&c->x);
 }
 
@@ -834,6 +849,10 @@ void call_fini(struct call *c)
 	session_forgo(&c->wait);
 	exchange_cancel(&c->x);
 	backsession_end(c);
+	rejoin_stop(c);
+	shrink(&c->event);
+	shrink(&c->event_line);
+	shrink(&c->rejoin_fields);
 	shrink(&c->given);
 	shrink(&c->body);
 	shrink(&c->fields);
@@ -867,6 +886,9 @@ void call_free_spare(struct proxy *proxy)
 		buf_free(&c->body);
 		buf_free(&c->fields);
 		buf_free(&c->given);
+		buf_free(&c->event);
+		buf_free(&c->event_line);
+		buf_free(&c->rejoin_fields);
 		buf_free(&c->client_id);
 		buf_free(&c->client_token);
 		buf_free(&c->in);

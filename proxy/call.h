@@ -101,9 +101,13 @@ struct call {
 	size_t rest_at, params_end; /* in body: behind the id, and where members
 	                               can be added to params */
 	struct buf body, fields;    /* of the request */
-	struct buf client_id, client_token; /* raw JSON */
-	struct buf in;                      /* an answer in pieces */
-	struct buf out;                     /* an answer that is rewritten */
+	struct buf client_id, client_token;          /* raw JSON */
+	struct buf event, event_line, rejoin_fields; /* proxy/rejoin */
+	struct timer rejoin;
+	uint64_t retry_ms;
+	uint32_t rejoins;
+	struct buf in;  /* an answer in pieces */
+	struct buf out; /* an answer that is rewritten */
 	struct sse sse;
 	struct scan_stream *stream; /* allocated for large answers only */
 	char text[CALL_TEXT];

@@ -6,6 +6,7 @@
 #include "lib/clock.h"
 #include "lib/value.h"
 #include "proxy/catalog.h"
+#include "proxy/rejoin.h"
 #include "proxy/waiting.h"
 
 static struct span backend_name(const struct call *c)
@@ -16,7 +17,9 @@ static struct span backend_name(const struct call *c)
 
 /* ---- the end ---- */
 
-static void finish_reply(struct reply *r, int status, const struct parts *p)
+/* id is the line with the event's id, or empty. */
+static void finish_reply(struct reply *r, int status, const struct parts *p,
+                         struct span id)
 {
 	struct parts event = { .n = 0 };
 
@@ -24,6 +27,7 @@ static void finish_reply(struct reply *r, int status, const struct parts *p)
 		r->ops->whole(r, status, REPLY_JSON, p->iov, p->n);
 		return;
 	}
+	parts_add(&event, id);
 	parts_add(&event, SPAN("event: message\ndata: "));
 	for (int i = 0; i < p->n; i++)
 		event.iov[event.n++] = p->iov[i];
@@ -41,7 +45,8 @@ static void finish(struct call *c, int status, struct parts *p)
 {
 	c->running = false;
 	exchange_detach(&c->x);
-	finish_reply(c->reply, status, p);
+	finish_reply(c->reply, status, p,
+	             c->event.len ? rejoin_line(c) : span_of("", 0));
 }
 
 void relay_finish(struct reply *r, int status, struct span message)
@@ -49,7 +54,7 @@ void relay_finish(struct reply *r, int status, struct span message)
 	struct parts p = { .n = 0 };
 
 	parts_add(&p, message);
-	finish_reply(r, status, &p);
+	finish_reply(r, status, &p, span_of("", 0));
 }
 
 /* A JSON-RPC error in our words. */

@@ -112,9 +112,9 @@ struct message {
 	struct span log_level;        /* modern: logLevel, raw; or empty */
 	struct span client_capabilities; /* of initialize, raw */
 	struct span result, error;       /* of a response, raw */
-	struct span method_name;     /* raw; of a notification there is no more */
-	struct span request_id;      /* params.requestId, raw; or empty */
-	struct span request_state;   /* params.requestState, raw; or empty */
+	struct span method_name;   /* raw; of a notification there is no more */
+	struct span request_id;    /* params.requestId, raw; or empty */
+	struct span request_state; /* params.requestState, raw; or empty */
 	struct span input_responses; /* params.inputResponses, raw; or empty */
 	enum revision revision;      /* of the header; without one the oldest */
 	bool has_version;            /* there was one */

@@ -6,6 +6,7 @@
 #include "lib/value.h"
 #include "proxy/backsession.h"
 #include "proxy/deliver.h"
+#include "proxy/rejoin.h"
 #include "proxy/sealed.h"
 #include "proxy/waiting.h"
 
@@ -63,10 +64,11 @@ void relay_event(struct call *c, const struct parts *p)
 	struct reply *r = c->reply;
 	struct parts event = { .n = 0 };
 
-	if (!r->accepts_events)
+	if (!r || !r->accepts_events)
 		return; /* this client asked for one JSON document */
 	if (!r->begun)
 		r->ops->begin(r, 200, REPLY_EVENTS);
+	parts_add(&event, rejoin_line(c));
 	parts_add(&event, SPAN("event: message\ndata: "));
 	for (int i = 0; i < p->n; i++)
 		event.iov[event.n++] = p->iov[i];
@@ -549,6 +551,13 @@ static void on_head(struct exchange *x, const struct exchange_head *head)
 
 	c->status = head->status;
 	c->whole = head->has_length ? head->length : 0;
+	if (x->method == EXCHANGE_GET && head->status != 200) {
+		relay_fail(c, OUTCOME_UNAVAILABLE,
+		           "its stream broke, and it does not go on with it "
+		           "(%d)",
+		           head->status);
+		return;
+	}
 	if (head->status == 401 || head->status == 403)
 		relay_fail(c, OUTCOME_UNAVAILABLE,
 		           "it refuses the gateway's credentials (%d)",
@@ -612,6 +621,22 @@ static void on_whole_piece(struct call *c, struct span bytes)
 		begin_stream(c);
 }
 
+/* A client that knows an id can ask for what comes behind it. */
+static void pass_id(struct call *c)
+{
+	struct reply *r = c->reply;
+	struct span line = rejoin_line(c);
+	struct parts event = { .n = 0 };
+
+	if (!line.len || !r || !r->accepts_events)
+		return;
+	if (!r->begun)
+		r->ops->begin(r, 200, REPLY_EVENTS);
+	parts_add(&event, line);
+	parts_add(&event, SPAN("data:\n\n"));
+	r->ops->more(r, event.iov, event.n);
+}
+
 static void read_events(struct call *c, struct span bytes)
 {
 	struct sse_event event;
@@ -628,12 +653,14 @@ static void read_events(struct call *c, struct span bytes)
 		case SSE_EVENT:
 			break;
 		}
-		/*
-		 * Without data it only carries an id to resume from; of
-		 * another type it is not for us.
-		 */
-		if (event.data.len == 0 || !span_is(event.type, "message"))
+		rejoin_note(c, &event);
+		/* Of another type it is not for us. */
+		if (!span_is(event.type, "message"))
 			continue;
+		if (event.data.len == 0) { /* it carries an id, and no more */
+			pass_id(c);
+			continue;
+		}
 		event.data = one_line(&c->in, event.data);
 		if (!on_message(c, event.data))
 			relay_nonsense(c,
@@ -688,7 +715,11 @@ static void on_complete(struct call *c)
 		end_stream(c);
 		return;
 	case FORM_EVENTS:
-		relay_nonsense(c, "its event stream ended without a result");
+		if (rejoin_possible(c))
+			rejoin_later(c);
+		else
+			relay_nonsense(
+				c, "its event stream ended without a result");
 		return;
 	case FORM_UNKNOWN:
 		break;
@@ -708,6 +739,9 @@ static void on_end(struct exchange *x, enum exchange_end why,
 
 	if (why == EXCHANGE_COMPLETE)
 		on_complete(c);
+	else if (c->reply && rejoin_possible(c) &&
+	         (c->form == FORM_EVENTS || c->x.method == EXCHANGE_GET))
+		rejoin_later(c);
 	else
 		relay_fail(c, OUTCOME_UNAVAILABLE, "%s", detail);
 }

@@ -30,7 +30,7 @@ enum relay_want {
 	RELAY_WANTS,
 };
 
-#define PARTS_MAX 12
+#define PARTS_MAX 14
 
 /* The bytes of an answer, in pieces that need not be copied together. */
 struct parts {
@@ -78,6 +78,9 @@ void call_repeat(struct call *c, struct span members);
 
 /* c is the call of another request of its client now. */
 void call_renew(struct call *c, const struct message *msg);
+
+/* Ready to begin, with what every call has. */
+void call_prepare(struct call *c);
 
 /* c outlives the request that it began with. */
 void call_hold(struct call *c);

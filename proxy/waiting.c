@@ -6,6 +6,7 @@
 #include "lib/clock.h"
 #include "lib/crypto.h"
 #include "lib/value.h"
+#include "proxy/rejoin.h"
 #include "proxy/relay.h"
 
 #define RETRIES_MAX 5   /* of a state without a question */
@@ -341,7 +342,7 @@ void waiting_resume(struct call *c, const struct message *msg,
 	c->reply = reply;
 	call_renew(c, msg);
 	loop_timer_stop(c->proxy->loop, &w->timer);
-	if (c->lost) {
+	if (c->lost && !rejoin_possible(c)) {
 		relay_fail(c, OUTCOME_UNAVAILABLE,
 		           "the connection to it broke while the client was "
 		           "asked");
@@ -360,7 +361,12 @@ void waiting_resume(struct call *c, const struct message *msg,
 	if (w->n) /* ask for the rest again */
 		loop_timer(c->proxy->loop, &w->timer, WAITING_GATHER_MS,
 		           on_gathered);
-	exchange_resume(&c->x);
+	if (!c->lost) {
+		exchange_resume(&c->x);
+		return;
+	}
+	c->lost = false;
+	rejoin_later(c);
 }
 
 /* ---- a modern backend asks a legacy client ---- */

@@ -142,8 +142,8 @@ static bool cancel_running(struct worker *w, uint64_t session, struct span id)
 {
 	struct request *r = w->watched;
 
-	while (r && (r->caller.session != session ||
-	             !span_eq(buf_span(&r->id), id)))
+	while (r &&
+	       (r->caller.session != session || !span_eq(buf_span(&r->id), id)))
 		r = r->watched_next;
 	if (r)
 		end(r);
@@ -157,8 +157,7 @@ void cancel_take(struct request *r, const struct h1_request *head,
 	uint64_t session = r->caller.session;
 
 	if (m->era != VIEW_LEGACY || !session || !m->request_id.at ||
-	    !value_string_eq(m->method_name,
-	                     SPAN("notifications/cancelled")))
+	    !value_string_eq(m->method_name, SPAN("notifications/cancelled")))
 		return;
 	if (!cancel_running(w, session, m->request_id) &&
 	    !cancel_one_left(w, session, m->request_id))

@@ -52,7 +52,7 @@ struct request {
 	size_t request_id_len;
 	char request_id[REQUEST_ID_MAX + 1];
 	char origin[256];
-	char path[128];       /* cut, for the access log */
+	char path[128]; /* cut, for the access log */
 	struct request *watched_next, **watched_prev; /* worker/cancel */
 	struct buf id;        /* raw, of one that is watched */
 	struct buf sessions;  /* the client's own with backends */
