@@ -10,6 +10,7 @@
 #include "proxy/catalog.h"
 #include "proxy/rejoin.h"
 #include "proxy/relay.h"
+#include "proxy/trace.h"
 #include "proxy/waiting.h"
 
 #define KEEP_BYTES 16384 /* of a buffer between two requests */
@@ -434,6 +435,8 @@ static const struct span hop_keys[] = {
 	{ META "clientCapabilities", sizeof(META "clientCapabilities") - 1 },
 	{ META "logLevel", sizeof(META "logLevel") - 1 },
 	{ "progressToken", 13 },
+	{ "traceparent", 11 },
+	{ "tracestate", 10 },
 };
 
 /*
@@ -477,7 +480,8 @@ static void add_modern_meta(struct call *c, const struct message *msg,
 	}
 }
 
-static void add_meta(struct call *c, const struct message *msg, struct buf *out)
+static void add_meta(struct call *c, const struct message *msg,
+                     const struct trace *trace, struct buf *out)
 {
 	bool first = c->server != VIEW_MODERN;
 
@@ -493,6 +497,7 @@ static void add_meta(struct call *c, const struct message *msg, struct buf *out)
 	if (msg->meta.len)
 		add_members(out, msg->meta, &first, hop_keys,
 		            ARRAY_LEN(hop_keys));
+	trace_members(trace, &first, out);
 	buf_putc(out, '}');
 }
 
@@ -517,7 +522,7 @@ static void add_ref(const struct message *msg, const struct route *route,
 }
 
 static void compose(struct call *c, const struct message *msg,
-                    const struct route *route)
+                    const struct route *route, const struct trace *trace)
 {
 	enum method_work work = msg->method->work;
 	/* name, uri and ref are members like any other where they do not
@@ -557,9 +562,10 @@ static void compose(struct call *c, const struct message *msg,
 		buf_puts(out, ",\"requestState\":");
 		buf_add_span(out, msg->request_state);
 	}
-	if (c->server == VIEW_MODERN || c->has_token || msg->meta.len) {
+	if (c->server == VIEW_MODERN || c->has_token || msg->meta.len ||
+	    trace->parent_len) {
 		buf_putc(out, ',');
-		add_meta(c, msg, out);
+		add_meta(c, msg, trace, out);
 	}
 	c->params_end = out->len;
 	buf_puts(out, "}}");
@@ -612,22 +618,6 @@ static void add_fields(struct call *c, const struct message *msg,
 	add_mirrors(c, msg->arguments, out);
 	if (msg->era == VIEW_MODERN && msg->method->id == METHOD_TOOLS_CALL)
 		add_other_params(c, head);
-}
-
-static void add_trace(struct buf *out, const struct h1_head *head)
-{
-	static const enum h1_known slots[] = { H1_TRACEPARENT, H1_TRACESTATE };
-
-	for (size_t i = 0; i < ARRAY_LEN(slots); i++) {
-		struct span value = h1_value(head, slots[i]);
-
-		if (head->seen[slots[i]] != 1 || value.len > 512)
-			continue;
-		buf_add_span(out, h1_name(slots[i]));
-		buf_puts(out, ": ");
-		buf_add_span(out, value);
-		buf_puts(out, "\r\n");
-	}
 }
 
 /* May the backend execute it twice without harm? */
@@ -746,6 +736,7 @@ void call_start(struct call *c, const struct message *msg,
 {
 	const struct settings *s = c->snap->settings;
 	const struct backend *b = snapshot_backend(c->snap, route->backend);
+	struct trace trace;
 
 	c->entry = route->entry;
 	c->method = msg->method;
@@ -760,10 +751,11 @@ void call_start(struct call *c, const struct message *msg,
 	c->number = c->id;
 	call_prepare(c);
 	take_client(c, msg);
-	compose(c, msg, route);
+	trace_read(msg->meta, head, &trace);
+	compose(c, msg, route, &trace);
 	if (c->server == VIEW_MODERN)
 		add_fields(c, msg, head, route);
-	add_trace(&c->fields, head);
+	trace_fields(&trace, &c->fields);
 	c->own_fields = c->fields.len;
 	backsession_begin(c);
 	c->x.repeatable = repeatable(msg, route->entry);

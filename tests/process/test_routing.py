@@ -313,13 +313,37 @@ def test_client_capabilities_are_not_inherited(client, alpha):
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def test_trace_context_goes_along(client, alpha):
-    client.modern("tools/call", {"name": "alpha_echo"}, meta={
-        **client_meta(), "traceparent": TRACE})
-    request = alpha.last()
-    for value in filter(None, (request.header("traceparent"),
-                               request.meta.get("traceparent"))):
-        assert value.split("-")[1] == TRACE.split("-")[1]
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_trace_context_goes_along(era, version):
+    """From _meta first, else from the head; to the backend in both."""
+    other = TRACE.replace("0af7", "1af7")
+    rows = [  # _meta, head, what the backend gets
+        (TRACE, other, TRACE), (TRACE, None, TRACE), (None, other, other),
+        ("00-bad", other, other), ("00-bad", None, None), (None, "x", None),
+        (None, None, None), (TRACE.replace("00-", "ff-"), None, None),
+        (TRACE + "-more", None, None)]
+    with Backend("alpha", era=era) as alpha, Gateway(alpha) as g:
+        c = g.client()
+        for inside, outside, expected in rows:
+            meta = client_meta() if version == MODERN else {}
+            if inside:
+                meta.update(traceparent=inside, tracestate="a=1")
+            fields = {"traceparent": outside, "tracestate": "b=2",
+                      "baggage": "user=1"} if outside else {}
+            params = {"name": "alpha_echo"}
+            if version == MODERN:
+                c.modern("tools/call", params, meta=meta, fields=fields)
+            else:
+                c.legacy("tools/call", {**params, "_meta": meta},
+                         version=version, fields=fields)
+            request = alpha.last()
+            assert request.header("traceparent") == expected
+            assert request.meta.get("traceparent") == expected
+            state = expected and ("a=1" if expected == inside else "b=2")
+            assert request.header("tracestate") == state
+            assert request.meta.get("tracestate") == state
+            assert not request.has("baggage")
 
 
 @pytest.mark.parametrize("era", ["modern", "legacy"])

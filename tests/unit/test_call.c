@@ -262,9 +262,12 @@ static void start(enum view_era era, const char *method, const char *name,
 #define SENT(method, params)                                        \
 	"{\"jsonrpc\":\"2.0\",\"id\":41,\"method\":\"" method "\"," \
 	"\"params\":{" params "}}"
+#define TRACE "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 #define NAMED(method, name)                                              \
 	"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: " method "\r\n" \
 	"Mcp-Name: " name "\r\n"
+#define NAMED_TRACED(method, name) \
+	NAMED(method, name) "traceparent: " TRACE "\r\n"
 #define M VIEW_MODERN
 #define L VIEW_LEGACY
 
@@ -287,14 +290,14 @@ static const struct {
 	  "\"inputResponses\":{\"k\":{}}",
 	  "\"" K "clientInfo\":{\"name\":\"c\"},\"" K
 	  "logLevel\":\"error\",\"progressToken\":\"x\","
-	  "\"traceparent\":\"00-1\",\"mine\":{}",
+	  "\"traceparent\":\"" TRACE "\",\"mine\":{}",
 	  SENT("tools/call",
 	       "\"name\":\"a b/\xe6\x97\xa5\",\"inputResponses\":{\"k\":{}},"
 	       "\"requestState\":\"s\"," TO_MODERN(
 		       "{\"name\":\"c\"}", "{}",
 		       ",\"" K "logLevel\":\"error\",\"progressToken\":41,"
-		       "\"traceparent\":\"00-1\",\"mine\":{}")),
-	  NAMED("tools/call", "=?base64?YSBiL+aXpQ==?=") },
+		       "\"mine\":{},\"traceparent\":\"" TRACE "\"")),
+	  NAMED_TRACED("tools/call", "=?base64?YSBiL+aXpQ==?=") },
 	{ M, "resources/read", "x://new/r", "\"uri\":\"x://new/r\"", "",
 	  SENT("resources/read",
 	       "\"uri\":\"x://r\"," TO_MODERN(GATEWAY, "{}", "")),
@@ -407,7 +410,7 @@ Test(call, capabilities_pass_without_extensions)
 
 	fixture_read("MCP-Protocol-Version: 2026-07-28\r\n"
 	             "Mcp-Method: tools/call\r\nMcp-Name: new_t\r\n"
-	             "traceparent: 00-a\r\nTraceState: b=c\r\n"
+	             "traceparent: " TRACE "\r\nTraceState: b=c\r\n"
 	             "Authorization: Bearer client\r\nCookie: c\r\n"
 	             "Mcp-Session-Id: s\r\nX-Forwarded-For: 1.2.3.4\r\n"
 	             "Mcp-Param-Other: o\r\n",
@@ -428,11 +431,12 @@ Test(call, capabilities_pass_without_extensions)
 	                       "\"name\":\"t\"," TO_MODERN(
 				       GATEWAY,
 				       "{\"elicitation\":{ },\"sampling\":{}}",
-				       ""))),
+				       ",\"traceparent\":\"" TRACE
+				       "\",\"tracestate\":\"b=c\""))),
 	          "%.*s", SPAN_ARG(buf_span(&call.body)));
 	cr_expect(span_is(buf_span(&call.fields),
 	                  NAMED("tools/call", "t") "Mcp-Param-Other: o\r\n"
-	                                           "traceparent: 00-a\r\n"
+	                                           "traceparent: " TRACE "\r\n"
 	                                           "tracestate: b=c\r\n"),
 	          "%.*s", SPAN_ARG(buf_span(&call.fields)));
 }
