@@ -322,6 +322,40 @@ static bool check_legacy(const struct h1_head *head, struct message *msg,
 	return false;
 }
 
+enum revision message_head_revision(const struct h1_head *head)
+{
+	enum revision revision = REVISION_2026_07_28;
+
+	if (!h1_has(head, H1_MCP_PROTOCOL_VERSION))
+		return REVISION_2025_03_26;
+	(void)message_legacy_version(h1_value(head, H1_MCP_PROTOCOL_VERSION),
+	                             &revision);
+	return revision;
+}
+
+bool message_batch_allowed(enum revision revision, struct problem *why)
+{
+	if (revision == REVISION_2025_03_26)
+		return true;
+	return refuse(why, 400, RPC_INVALID_REQUEST,
+	              "Batches are of 2025-03-26; post one message");
+}
+
+/* An array. Its elements are judged one by one, by whoever takes it apart. */
+static bool read_batch(const struct h1_head *head, struct message *msg,
+                       struct problem *why)
+{
+	bool modern = span_is(h1_value(head, H1_MCP_PROTOCOL_VERSION),
+	                      MESSAGE_MODERN);
+
+	msg->kind = MESSAGE_BATCH;
+	msg->era = modern ? VIEW_MODERN : VIEW_LEGACY;
+	if (modern)
+		return message_batch_allowed(REVISION_2026_07_28, why);
+	return check_legacy(head, msg, why) &&
+	       message_batch_allowed(msg->revision, why);
+}
+
 /* A modern request names its target in a field as well. */
 static bool check_name(const struct h1_head *head, const struct message *msg,
                        struct problem *why)
@@ -415,8 +449,7 @@ bool message_read(const struct h1_head *head, struct span body,
 	if (result != SCAN_OK)
 		return refuse_json(result, &at, why);
 	if (value_type(body) == VALUE_ARRAY)
-		return refuse(why, 400, RPC_INVALID_REQUEST,
-		              "Batches are not accepted; post one message");
+		return read_batch(head, msg, why);
 	if (value_type(body) != VALUE_OBJECT)
 		return refuse(why, 400, RPC_INVALID_REQUEST,
 		              "A message must be an object");

@@ -91,6 +91,7 @@ enum message_kind {
 	MESSAGE_REQUEST,
 	MESSAGE_NOTIFICATION,
 	MESSAGE_RESPONSE, /* a legacy client's answer to a server request */
+	MESSAGE_BATCH,    /* an array of messages (2025-03-26) */
 };
 
 struct message {
@@ -138,6 +139,9 @@ void problem_set(struct problem *p, int status, int code, const char *fmt, ...)
  * *why, with msg->id set when the id could be read, and returns false: the
  * checks and their order are those of MCP 2026-07-28, "Streamable HTTP", and
  * for legacy messages those of the reference server.
+ *
+ * An array is a batch when the head allows for 2025-03-26: then it is valid
+ * JSON, and nothing else is known of its elements. Read each by itself.
  */
 MUST_CHECK bool message_read(const struct h1_head *head, struct span body,
                              struct message *msg, struct problem *why);
@@ -163,6 +167,14 @@ void message_sentinel(struct span value, struct buf *out);
 
 /* Severity of a log level word, 0 debug to 7 emergency; -1: no such word. */
 int message_level(struct span raw);
+
+/* The revision that the head alone tells, for bytes that are no message: the
+ * oldest without a version field, the newest when nobody knows that version. */
+enum revision message_head_revision(const struct h1_head *head);
+
+/* May a client of this revision post a batch? False fills *why. */
+MUST_CHECK bool message_batch_allowed(enum revision revision,
+                                      struct problem *why);
 
 /* Is this a legacy revision that is served? Then *revision is which. */
 bool message_legacy_version(struct span version, enum revision *revision);

@@ -277,8 +277,13 @@ const struct reply_ops answer_ops = {
 
 /* ---- errors ---- */
 
-static void problem_body(struct buf *b, const struct problem *p, struct span id)
+static void problem_body(struct buf *b, const struct problem *p, struct span id,
+                         enum revision revision)
 {
+	/* Before 2025-11-25 an error cannot do without one (JSON-RPC 2.0,
+	 * section 5). */
+	if (id.len == 0 && revision < REVISION_2025_11_25)
+		id = SPAN("null");
 	buf_reset(b);
 	buf_puts(b, "{\"jsonrpc\":\"2.0\"");
 	if (id.len) {
@@ -299,11 +304,11 @@ void answer_problem(struct request *r, const struct problem *p, struct span id,
 {
 	struct buf *b = &r->conn->w->page;
 
-	problem_body(b, p, id);
-	if (p->status == 200) {
+	problem_body(b, p, id, r->caller.revision);
+	if (p->status == 200 || r->element) {
 		struct iovec iov = { b->bytes, b->len };
 
-		r->reply.ops->whole(&r->reply, 200, REPLY_JSON, &iov, 1);
+		r->reply.ops->whole(&r->reply, p->status, REPLY_JSON, &iov, 1);
 		return;
 	}
 	answer_text(r, p->status, "application/json", fields, buf_span(b));

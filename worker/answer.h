@@ -25,7 +25,8 @@ void answer_text(struct request *r, int status, const char *type,
 
 /*
  * An error of the endpoint: a JSON-RPC error with the id of the request, when
- * it has one, under the problem's HTTP status.
+ * it has one, under the problem's HTTP status. An element of a batch has no
+ * status and no fields of its own.
  */
 void answer_problem(struct request *r, const struct problem *p, struct span id,
                     struct span more_fields);

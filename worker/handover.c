@@ -341,6 +341,7 @@ static void on_end(struct fetch *f, int err, const char *sentence)
 	struct handover *h = fetch_owner(f);
 	struct request *r = h->r;
 	struct span body = buf_span(&h->body);
+	struct iovec iov = { h->body.bytes, body.len };
 
 	(void)sentence;
 	if (err < 0 || buf_err(&h->body) < 0) {
@@ -351,6 +352,10 @@ static void on_end(struct fetch *f, int err, const char *sentence)
 	r->reply.outcome = OUTCOME_SUCCESS;
 	if (h->stream)
 		r->reply.ops->end(&r->reply, true);
+	else if (r->element)
+		r->reply.ops->whole(&r->reply, h->status,
+		                    body.len ? REPLY_JSON : REPLY_NONE, &iov,
+		                    1);
 	else
 		answer_text(r, h->status, body.len ? "application/json" : NULL,
 		            span_of("", 0), body);

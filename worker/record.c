@@ -219,19 +219,11 @@ static void audit(struct worker *w, const struct request *r, uint64_t us)
 	buf_puts(b, "}\n");
 }
 
-static void count(struct worker *w, const struct request *r, uint64_t us)
+/* For the backend and the tool that a message went to. */
+static void count_target(struct worker *w, const struct request *r, uint64_t us)
 {
-	int class = r->status / 100 - 1;
 	unsigned bucket = board_bucket(us);
 
-	if (class >= 0 && class < STATUS_CLASSES)
-		count_own(&w->me->requests[class], 1);
-	count_own(&w->me->received_bytes, r->bytes_in);
-	count_own(&w->me->sent_bytes, r->bytes_out);
-	if (!r->endpoint)
-		return;
-	count_own(&w->me->duration.buckets[bucket], 1);
-	count_own(&w->me->duration.sum_us, us);
 	if (r->backend != UINT32_MAX) {
 		struct backend_row *row =
 			&w->board->backends
@@ -249,15 +241,44 @@ static void count(struct worker *w, const struct request *r, uint64_t us)
 	}
 }
 
+static void count(struct worker *w, const struct request *r, uint64_t us)
+{
+	int class = r->status / 100 - 1;
+	unsigned bucket = board_bucket(us);
+
+	if (class >= 0 && class < STATUS_CLASSES)
+		count_own(&w->me->requests[class], 1);
+	count_own(&w->me->received_bytes, r->bytes_in);
+	count_own(&w->me->sent_bytes, r->bytes_out);
+	if (!r->endpoint)
+		return;
+	count_own(&w->me->duration.buckets[bucket], 1);
+	count_own(&w->me->duration.sum_us, us);
+	count_target(w, r, us);
+}
+
+static bool audited(const struct request *r)
+{
+	return r->snap->settings->enable_audit_log && r->method &&
+	       r->method->id == METHOD_TOOLS_CALL;
+}
+
+void record_element(struct worker *w, const struct request *r)
+{
+	uint64_t us = clock_mono_us() - r->started_us;
+
+	count_target(w, r, us);
+	if (audited(r))
+		audit(w, r, us);
+}
+
 void record_request(struct worker *w, const struct request *r)
 {
-	const struct settings *s = r->snap->settings;
 	uint64_t us = clock_mono_us() - r->started_us;
 
 	count(w, r, us);
-	if (s->enable_audit_log && r->method &&
-	    r->method->id == METHOD_TOOLS_CALL)
+	if (audited(r))
 		audit(w, r, us);
-	if (s->access_log)
+	if (r->snap->settings->access_log)
 		access_line(w, r, us);
 }

@@ -18,6 +18,12 @@ void record_audit_fd(struct record *rec, int fd);
 /* A request has ended. */
 void record_request(struct worker *w, const struct request *r);
 
+/*
+ * An element of a batch has ended. It counts for its backend and its tool and
+ * is audited; the HTTP request that it came in is recorded by itself.
+ */
+void record_element(struct worker *w, const struct request *r);
+
 /* Write out what was gathered; called at the end of a turn. */
 void record_flush(struct record *rec);
 

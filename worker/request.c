@@ -7,6 +7,7 @@
 #include "lib/value.h"
 #include "worker/access.h"
 #include "worker/answer.h"
+#include "worker/batch.h"
 #include "worker/cancel.h"
 #include "worker/clientsession.h"
 #include "worker/handover.h"
@@ -96,18 +97,17 @@ static void set_client(struct request *r, const struct conn *c,
 		h1_last_value(head, H1_X_FORWARDED_PROTO), SPAN("https"));
 }
 
-static struct request *begin(struct conn *c, const struct h1_request *head)
+/* One that nothing is known of yet, by this snapshot. */
+static struct request *fresh(struct conn *c, struct snapshot *snap,
+                             const struct reply_ops *ops)
 {
-	struct worker *w = c->w;
-	struct request *r = take(w);
+	struct request *r = take(c->w);
 
 	if (!r)
 		return NULL;
 	r->conn = c;
-	c->req = r;
-	r->snap = snapshot_ref(w->snap);
-	r->reply =
-		(struct reply){ .ops = &answer_ops, .outcome = OUTCOME_ERROR };
+	r->snap = snapshot_ref(snap);
+	r->reply = (struct reply){ .ops = ops, .outcome = OUTCOME_ERROR };
 	r->started_us = clock_mono_us();
 	r->bytes_in = 0;
 	r->bytes_out = 0;
@@ -123,11 +123,24 @@ static struct request *begin(struct conn *c, const struct h1_request *head)
 	r->hops = HANDOVER_NONE;
 	r->session_len = 0;
 	r->call = NULL;
-	r->caller = (struct caller){ 0 };
+	r->caller = (struct caller){ .revision = REVISION_2026_07_28 };
 	r->verb = H1_OTHER;
 	r->principal.everything = true;
 	r->path[0] = '\0';
 	r->keep_alive = false;
+	r->batch = NULL;
+	r->element = NULL;
+	return r;
+}
+
+static struct request *begin(struct conn *c, const struct h1_request *head)
+{
+	struct worker *w = c->w;
+	struct request *r = fresh(c, w->snap, &answer_ops);
+
+	if (!r)
+		return NULL;
+	c->req = r;
 	set_request_id(r, w, head ? &head->head : NULL);
 	if (!head) {
 		r->client = c->peer;
@@ -158,6 +171,8 @@ static void recycle(struct worker *w, struct request *r)
 	buf_free(&r->sessions);
 	builtin_end(r->builtin);
 	r->builtin = NULL;
+	batch_free(r->batch);
+	r->batch = NULL;
 	buf_reset(&r->listen_id);
 	snapshot_unref(r->snap);
 	r->snap = NULL;
@@ -176,10 +191,42 @@ void request_end(struct request *r)
 	conn_done(c);
 }
 
+struct request *request_element(struct request *whole, struct element *element,
+                                const struct reply_ops *ops)
+{
+	struct request *r = fresh(whole->conn, whole->snap, ops);
+
+	if (!r)
+		return NULL;
+	r->element = element;
+	r->caller = whole->caller;
+	r->principal = whole->principal;
+	r->client = whole->client;
+	r->proxied_tls = whole->proxied_tls;
+	r->verb = whole->verb;
+	r->endpoint = true;
+	r->request_id_len = whole->request_id_len;
+	memcpy(r->request_id, whole->request_id, whole->request_id_len);
+	/* Whether an answer can be an event is the batch's to decide. */
+	r->reply.accepts_json = true;
+	r->reply.accepts_events = whole->reply.accepts_events;
+	return r;
+}
+
+void request_end_element(struct request *r)
+{
+	struct worker *w = r->conn->w;
+
+	record_element(w, r);
+	recycle(w, r);
+}
+
 void request_cancel(struct request *r)
 {
 	struct worker *w = r->conn->w;
 
+	if (r->batch)
+		batch_cancel(r->batch);
 	cancel_left(r);
 	if (r->call)
 		call_cancel(r->call);
@@ -189,7 +236,10 @@ void request_cancel(struct request *r)
 		r->status = CLIENT_GONE;
 	/* A subscription ends in no other way. */
 	r->reply.outcome = r->prev ? OUTCOME_SUCCESS : OUTCOME_CANCELLED;
-	record_request(w, r);
+	if (r->element)
+		record_element(w, r);
+	else
+		record_request(w, r);
 	recycle(w, r);
 }
 
@@ -207,6 +257,8 @@ void request_fini(struct worker *w)
 
 void request_drained(struct request *r)
 {
+	if (r->batch)
+		batch_resume(r->batch);
 	if (r->call)
 		call_resume(r->call);
 	if (r->handover)
@@ -466,6 +518,24 @@ bool request_precheck(struct conn *c, const struct h1_request *head)
 	return true;
 }
 
+void request_message(struct request *r, const struct h1_request *head,
+                     struct span body, struct message *m)
+{
+	if (m->kind == MESSAGE_REQUEST) {
+		if (r->caller.session)
+			cancel_watch(r, m->id);
+		dispatch(r, head, body, m);
+		return;
+	}
+	/* Notifications and answers: taken, nothing to say. */
+	if (m->kind == MESSAGE_NOTIFICATION)
+		cancel_take(r, head, body, m);
+	if (m->kind == MESSAGE_RESPONSE && resume_response(r, head, body, m))
+		return;
+	r->reply.outcome = OUTCOME_SUCCESS;
+	r->reply.ops->whole(&r->reply, 202, REPLY_NONE, NULL, 0);
+}
+
 void request_serve(struct conn *c, const struct h1_request *head,
                    struct span body)
 {
@@ -495,6 +565,7 @@ void request_serve(struct conn *c, const struct h1_request *head,
 		return;
 	}
 	if (!message_read(&head->head, body, &m, &p)) {
+		r->caller.revision = message_head_revision(&head->head);
 		r->method = m.method;
 		r->era = m.era;
 		answer_problem(r, &p, p.has_id ? m.id : span_of("", 0),
@@ -505,17 +576,8 @@ void request_serve(struct conn *c, const struct h1_request *head,
 		answer_problem(r, &p, m.id, span_of("", 0));
 		return;
 	}
-	if (m.kind == MESSAGE_REQUEST) {
-		if (r->caller.session)
-			cancel_watch(r, m.id);
-		dispatch(r, head, body, &m);
-		return;
-	}
-	/* Notifications and answers: taken, nothing to say. */
-	if (m.kind == MESSAGE_NOTIFICATION)
-		cancel_take(r, head, body, &m);
-	if (m.kind == MESSAGE_RESPONSE && resume_response(r, head, body, &m))
-		return;
-	r->reply.outcome = OUTCOME_SUCCESS;
-	answer_send(r, 202, NULL, span_of("", 0), NULL, 0);
+	if (m.kind == MESSAGE_BATCH)
+		batch_start(r, head, body);
+	else
+		request_message(r, head, body, &m);
 }

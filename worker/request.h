@@ -16,6 +16,9 @@
 #define REQUEST_ID_MAX      39   /* bytes */
 #define REQUEST_SESSION_MAX 4096 /* characters of a session id */
 
+struct batch;
+struct element;
+
 struct request {
 	struct reply reply;
 	struct call *call; /* of a backend; NULL: none */
@@ -54,9 +57,11 @@ struct request {
 	char origin[256];
 	char path[128]; /* cut, for the access log */
 	struct request *watched_next, **watched_prev; /* worker/cancel */
-	struct buf id;        /* raw, of one that is watched */
-	struct buf sessions;  /* the client's own with backends */
-	struct buf listen_id; /* raw id of subscriptions/listen */
+	struct buf id;           /* raw, of one that is watched */
+	struct buf sessions;     /* the client's own with backends */
+	struct buf listen_id;    /* raw id of subscriptions/listen */
+	struct batch *batch;     /* what an array of messages became; or NULL */
+	struct element *element; /* this is one of those messages; or NULL */
 };
 
 #define LISTENS_TOOLS     1u
@@ -75,6 +80,24 @@ MUST_CHECK bool request_precheck(struct conn *c, const struct h1_request *head);
  */
 void request_serve(struct conn *c, const struct h1_request *head,
                    struct span body);
+
+/*
+ * Serve a message that was read from body, whoever posted it. The spans are
+ * valid during the call only; afterwards r is answered, or at work.
+ */
+void request_message(struct request *r, const struct h1_request *head,
+                     struct span body, struct message *m);
+
+/*
+ * A request for one message of whole's body, of the same caller. It is on no
+ * connection of its own: it answers through ops, and ends with
+ * request_end_element(). NULL: no memory.
+ */
+struct request *request_element(struct request *whole, struct element *element,
+                                const struct reply_ops *ops);
+
+/* Record and recycle it. */
+void request_end_element(struct request *r);
 
 /* Answer bytes that are no request, and close after that. */
 void request_refuse(struct conn *c, int status, const char *text);
