@@ -7,6 +7,7 @@
 #include "lib/fetch.h"
 #include "oci/pack.h"
 #include "proxy/catalog.h"
+#include "proxy/downgrade.h"
 #include "proxy/lists.h"
 #include "proxy/manifest.h"
 
@@ -32,6 +33,7 @@ struct builtin_call {
 	const struct backend *backend;
 	struct span compartments[BUILTIN_COMPARTMENTS];
 	enum view_era era;
+	enum revision revision; /* of the client */
 	char operation[BUILTIN_OPERATION_MAX], request_id[CLIENT_ID_MAX];
 	struct span uri; /* of a resource, as the client said it */
 	struct timer timer;
@@ -162,8 +164,11 @@ static void on_done(struct tool_run *run, const struct runner_result *result)
 	buf_add_span(out, buf_span(&c->id));
 	buf_puts(out, ",\"result\":{\"content\":[{\"type\":\"text\",\"text\":");
 	buf_add_json(out, result->text);
-	buf_puts(out, "}],\"structuredContent\":");
-	buf_add_span(out, result->structured);
+	buf_puts(out, "}]");
+	if (downgrade_structured(c->revision)) {
+		buf_puts(out, ",\"structuredContent\":");
+		buf_add_span(out, result->structured);
+	}
 	buf_puts(out,
 	         result->is_error ? ",\"isError\":true" : ",\"isError\":false");
 	if (c->era == VIEW_MODERN)
@@ -345,6 +350,7 @@ void builtin_start(struct builtin *b, struct reply *reply,
 	c->reply = reply;
 	c->snap = snap;
 	c->era = msg->era;
+	c->revision = msg->revision;
 	c->backend = snapshot_backend(snap, route->backend);
 	if (msg->method->id == METHOD_RES_READ) {
 		c->uri = span_of(route->public_name, route->public_len);

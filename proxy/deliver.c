@@ -6,6 +6,7 @@
 #include "lib/clock.h"
 #include "lib/value.h"
 #include "proxy/catalog.h"
+#include "proxy/downgrade.h"
 #include "proxy/rejoin.h"
 #include "proxy/waiting.h"
 
@@ -371,9 +372,18 @@ static void deliver_input(struct call *c, const struct span *found)
 		pass_input(c, found);
 }
 
+/* Does an older revision than the backend's change anything? */
+static bool downgrades(const struct call *c)
+{
+	return c->client == VIEW_LEGACY &&
+	       (c->server == VIEW_MODERN ||
+	        c->caller.revision == REVISION_2025_03_26);
+}
+
 void deliver_result(struct call *c, const struct span *found)
 {
 	struct span result = found[RELAY_RESULT];
+	struct buf older = { .max = c->out.max };
 	struct parts p = { .n = 0 };
 
 	if (value_type(result) != VALUE_OBJECT) {
@@ -400,6 +410,13 @@ void deliver_result(struct call *c, const struct span *found)
 			return;
 		}
 	}
+	if (downgrades(c))
+		result = downgrade_result(c->caller.revision, c->method->id,
+		                          result, &older);
+	if (buf_err(&older) < 0) {
+		relay_nonsense(c, "its result is too large");
+		return;
+	}
 	parts_add(&p, SPAN("{\"jsonrpc\":\"2.0\",\"id\":"));
 	parts_add(&p, buf_span(&c->client_id));
 	parts_add(&p, SPAN(",\"result\":"));
@@ -414,6 +431,7 @@ void deliver_result(struct call *c, const struct span *found)
 		parts_add(&p, SPAN("}"));
 	}
 	finish(c, 200, &p);
+	buf_free(&older);
 }
 
 /* ---- errors of the backend ---- */
@@ -501,6 +519,26 @@ static bool deliver_urls(struct call *c, struct span data)
 	return good;
 }
 
+/* A legacy client must go to a URL first: one that knows how is told so. */
+static void deliver_url_error(struct call *c, const struct span *found)
+{
+	struct buf text = { .max = c->out.max };
+
+	if (c->caller.revision >= REVISION_2025_11_25) {
+		finish_error(c, 200, RPC_LEGACY_URL, found[RELAY_ERROR_MESSAGE],
+		             found[RELAY_ERROR_DATA]);
+		return;
+	}
+	downgrade_url_error(found[RELAY_ERROR_MESSAGE], found[RELAY_ERROR_DATA],
+	                    &text);
+	if (buf_err(&text) < 0)
+		relay_nonsense(c, "its error is too large");
+	else
+		finish_error(c, 200, RPC_INTERNAL, buf_span(&text),
+		             span_of("", 0));
+	buf_free(&text);
+}
+
 void deliver_error(struct call *c, const struct span *found)
 {
 	int64_t code;
@@ -510,6 +548,12 @@ void deliver_error(struct call *c, const struct span *found)
 	    code < INT32_MIN || code > INT32_MAX ||
 	    value_type(found[RELAY_ERROR_MESSAGE]) != VALUE_STRING) {
 		relay_nonsense(c, "its error has no code or no message");
+		return;
+	}
+	if (code == RPC_LEGACY_URL && c->client == VIEW_LEGACY) {
+		c->reply->outcome = OUTCOME_ERROR;
+		c->reply->error = "the backend sends its client to a URL";
+		deliver_url_error(c, found);
 		return;
 	}
 	if (ours_alone(c, code)) {

@@ -2,6 +2,7 @@
 
 #include "lib/crypto.h"
 #include "lib/value.h"
+#include "proxy/downgrade.h"
 #include "proxy/tooldef.h"
 
 /* Bytes before base64url: the longest URI of a list, made public. A shorter
@@ -105,12 +106,21 @@ static bool visible(const struct entry *e, const struct scope_set *scopes)
 	return !scopes || scope_set_covers(scopes, &e->needs);
 }
 
+/* Must the items of this list be written anew for the client? */
+static bool rewritten(const struct message *msg)
+{
+	return msg->method->kind == LIST_TOOLS &&
+	       !downgrade_structured(msg->revision);
+}
+
 /* A page of what this caller may see, item by item. */
-static void gather(const struct snapshot *snap, const struct list *list,
-                   const struct scope_set *scopes, uint32_t *at, uint32_t most,
-                   struct buf *out)
+static void gather(const struct snapshot *snap, const struct message *msg,
+                   const struct list *list, const struct scope_set *scopes,
+                   uint32_t *at, struct buf *out)
 {
 	const struct entry *e = snapshot_array(snap, list->entries);
+	uint32_t most = (uint32_t)snap->settings->list_page_size;
+	bool anew = rewritten(msg);
 	uint32_t taken = 0;
 
 	for (; *at < list->entries.len && taken < most; (*at)++) {
@@ -118,7 +128,10 @@ static void gather(const struct snapshot *snap, const struct list *list,
 			continue;
 		if (taken++)
 			buf_putc(out, ',');
-		buf_add_span(out, snapshot_text(snap, e[*at].json));
+		if (anew)
+			downgrade_tool(snapshot_text(snap, e[*at].json), out);
+		else
+			buf_add_span(out, snapshot_text(snap, e[*at].json));
 	}
 	/* More pages only when something visible is left. */
 	while (*at < list->entries.len && !visible(&e[*at], scopes))
@@ -154,8 +167,8 @@ static void begin(const struct snapshot *snap, const struct message *msg,
 	buf_puts(out, "\":[");
 	page->ready = span_of("", 0);
 	page->last = page->first;
-	if (scopes && !page->list->same_needs) {
-		gather(snap, page->list, scopes, &page->last, most, out);
+	if ((scopes && !page->list->same_needs) || rewritten(msg)) {
+		gather(snap, msg, page->list, scopes, &page->last, out);
 		return;
 	}
 	page->last = MIN(page->list->entries.len, page->first + most);

@@ -6,6 +6,7 @@
 #include "lib/value.h"
 #include "proxy/backsession.h"
 #include "proxy/deliver.h"
+#include "proxy/downgrade.h"
 #include "proxy/rejoin.h"
 #include "proxy/sealed.h"
 #include "proxy/waiting.h"
@@ -149,14 +150,25 @@ void relay_cancel(struct call *c)
 	                    call_session_fields(c), c->id);
 }
 
-/* Can this client be asked that, on its own stream? */
+enum revision relay_revision(const struct call *c)
+{
+	enum revision revision;
+	struct span version = snapshot_text(
+		c->snap, snapshot_origin(c->snap, c->backend)->legacy_version);
+
+	return message_legacy_version(version, &revision) ? revision
+	                                                  : REVISION_2025_03_26;
+}
+
+/* Can this client be asked that, on its own stream, by this backend? */
 static bool can_be_asked(const struct call *c, const struct span *found)
 {
 	struct span params = found[RELAY_PARAMS];
 
 	return c->client == VIEW_LEGACY && c->server == VIEW_LEGACY &&
-	       question_allowed(question_kind(found[RELAY_METHOD_NAME], params),
-	                        params, c->abilities);
+	       question_allowed(
+		       question_kind(found[RELAY_METHOD_NAME], params), params,
+		       downgrade_abilities(relay_revision(c), c->abilities));
 }
 
 /*
@@ -526,7 +538,11 @@ static void on_stream(struct call *c, struct span in)
 	}
 }
 
-/* Too long to be held: from here on it streams. */
+/*
+ * Too long to be held: from here on it streams. A client of an older revision
+ * gets it as it is (proxy/downgrade): without a tree nothing can be taken out
+ * of its middle.
+ */
 static void begin_stream(struct call *c)
 {
 	c->stream = malloc(sizeof(*c->stream));

@@ -68,6 +68,9 @@ void relay_event(struct call *c, const struct parts *p);
 /* The last message of an answer, whole or as the last event. */
 void relay_finish(struct reply *r, int status, struct span message);
 
+/* The revision that a legacy backend chose; offered is 2025-11-25. */
+enum revision relay_revision(const struct call *c);
+
 /* Send the composed request: at the start, and once more after a session was
  * lost. */
 void call_send(struct call *c);

@@ -307,21 +307,11 @@ struct call *waiting_find(struct proxy *proxy, const struct sealed *state)
 	return NULL;
 }
 
-static enum revision backend_revision(const struct call *c)
-{
-	enum revision revision;
-	struct span version = snapshot_text(
-		c->snap, snapshot_origin(c->snap, c->backend)->legacy_version);
-
-	return message_legacy_version(version, &revision) ? revision
-	                                                  : REVISION_2025_03_26;
-}
-
 static void pass_answer(struct call *c, struct question *q, struct span result)
 {
 	struct buf out = { .max = SIZE_MAX / 4 };
 
-	if (question_result(q->kind, result, backend_revision(c), &out) &&
+	if (question_result(q->kind, result, relay_revision(c), &out) &&
 	    buf_err(&out) == 0)
 		answer_backend(c, q, "result", buf_span(&out));
 	else

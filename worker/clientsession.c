@@ -3,17 +3,10 @@
 #include "lib/clock.h"
 #include "lib/crypto.h"
 #include "proxy/backsession.h"
+#include "proxy/downgrade.h"
 #include "proxy/sealed.h"
 #include "worker/answer.h"
 #include "worker/handover.h"
-
-/* What a client can be asked in its revision at all. */
-static const uint32_t abilities_of[REVISIONS] = {
-	[REVISION_2025_03_26] = CLIENT_SAMPLING | CLIENT_ROOTS,
-	[REVISION_2025_06_18] = CLIENT_FORM | CLIENT_SAMPLING | CLIENT_ROOTS,
-	[REVISION_2025_11_25] = CLIENT_MASK,
-	[REVISION_2026_07_28] = CLIENT_MASK,
-};
 
 static void set_caller(struct request *r)
 {
@@ -91,13 +84,15 @@ bool clientsession_read(struct request *r, const struct h1_head *head,
 	if (!m->has_version)
 		m->revision = revision;
 	r->caller.revision = m->revision;
+	r->caller.abilities =
+		downgrade_abilities(m->revision, r->caller.abilities);
 	return true;
 }
 
 uint32_t clientsession_abilities(struct span capabilities,
                                  enum revision revision)
 {
-	return sealed_abilities(capabilities) & abilities_of[revision];
+	return downgrade_abilities(revision, sealed_abilities(capabilities));
 }
 
 bool clientsession_open(struct request *r, uint32_t abilities,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/value.h"
+#include "proxy/downgrade.h"
 #include "proxy/lists.h"
 #include "proxy/own.h"
 #include "worker/access.h"
@@ -192,22 +193,41 @@ static void list(struct request *r, const struct message *m)
 		answer_problem(r, &p, m->id, span_of("", 0));
 }
 
+/* The result at the end of b, for a client of an older revision. */
+static void downgrade(const struct message *m, size_t start, struct buf *b)
+{
+	struct buf older = { .max = b->max };
+	struct span result = span_from(buf_span(b), start);
+
+	if (downgrade_structured(m->revision) || buf_err(b) < 0)
+		return;
+	result = downgrade_result(m->revision, m->method->id, result, &older);
+	if (result.at == older.bytes) {
+		b->len = start;
+		buf_add_span(b, result);
+	}
+	buf_free(&older);
+}
+
 void local_own_tool(struct request *r, const struct message *m,
                     const struct entry *e)
 {
 	struct worker *w = r->conn->w;
 	struct buf *b = &w->page;
 	struct problem p;
+	size_t start;
 
 	buf_reset(b);
 	buf_puts(b, "{\"jsonrpc\":\"2.0\",\"id\":");
 	buf_add_span(b, m->id);
 	buf_puts(b, ",\"result\":");
+	start = b->len;
 	if (!own_call((enum own_tool)e->backend, r->snap, w->board,
 	              m->arguments, b, &p)) {
 		answer_problem(r, &p, m->id, span_of("", 0));
 		return;
 	}
+	downgrade(m, start, b);
 	if (m->era == VIEW_MODERN && b->len) {
 		b->len--; /* the result's closing brace */
 		lists_modern_members(r->snap, false, b);

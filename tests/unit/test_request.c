@@ -524,6 +524,9 @@ Test(request, small_methods)
 	cr_expect_eq(code(), RPC_INVALID_REQUEST);
 	cr_expect_eq(post("", "{"), 400);
 	cr_expect_eq(code(), RPC_PARSE);
+	/* As the revision has it that the head tells. */
+	cr_expect(says("\"id\":null"));
+	cr_expect_eq(post("MCP-Protocol-Version: 2025-11-25\r\n", "{"), 400);
 	cr_expect_not(says("\"id\""));
 	cr_expect_eq(post("", RPC("5", "tools/call", "\"name\":\"zz\"")), 200);
 	cr_expect_eq(code(), RPC_INVALID_PARAMS);
