@@ -36,8 +36,7 @@ struct rewriting {
 static void add_link(struct rewriting *w, struct span block)
 {
 	struct span name = inside(value_get(block, SPAN("name")));
-	struct span description =
-		inside(value_get(block, SPAN("description")));
+	struct span description = inside(value_get(block, SPAN("description")));
 	struct span annotations = value_get(block, SPAN("annotations"));
 	bool first = false;
 
@@ -154,9 +153,8 @@ struct span downgrade_result(enum revision to, enum method_id method,
 	value_iter_init(&it, result);
 	while (value_object_next(&it, &key, &value)) {
 		void (*add)(struct rewriting *, struct span) =
-			to == REVISION_2025_03_26
-				? find_add(method, key, value)
-				: NULL;
+			to == REVISION_2025_03_26 ? find_add(method, key, value)
+						  : NULL;
 
 		if (dropped(to, method, key, value)) {
 			w.changed = true;
@@ -196,8 +194,8 @@ void downgrade_url_error(struct span message, struct span data, struct buf *out)
 
 	buf_putc(out, '"');
 	buf_add_span(out, inside(message));
-	value_iter_init(&it, value_type(list) == VALUE_ARRAY ? list
-	                                                     : SPAN("[]"));
+	value_iter_init(&it,
+	                value_type(list) == VALUE_ARRAY ? list : SPAN("[]"));
 	while (value_array_next(&it, &one)) {
 		struct span text = inside(value_get(one, SPAN("message")));
 		struct span url = inside(value_get(one, SPAN("url")));

@@ -6,6 +6,7 @@
 #include "lib/clock.h"
 #include "lib/crypto.h"
 #include "lib/value.h"
+#include "proxy/downgrade.h"
 #include "proxy/rejoin.h"
 #include "proxy/relay.h"
 
@@ -282,7 +283,9 @@ bool waiting_park(struct call *c, struct span id, struct span method,
 
 	if (c->client != VIEW_MODERN || c->server != VIEW_LEGACY ||
 	    !call_takes_input(c) || id.len > SEALED_ID_MAX ||
-	    !question_allowed(kind, params, c->abilities))
+	    !question_allowed(
+		    kind, params,
+		    downgrade_abilities(relay_revision(c), c->abilities)))
 		return false;
 	if (c->waiting && c->waiting->n == WAITING_QUESTIONS_MAX)
 		return false;

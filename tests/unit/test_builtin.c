@@ -196,9 +196,15 @@ Test(builtin, an_answer_in_one_piece)
 		cr_expect(span_is(path_get(last, "result.isError"), "false"));
 		cr_expect(span_is(path_get(last, "result.content[0].type"),
 		                  "\"text\""));
-		cr_expect_gt(
-			path_get(last, "result.structuredContent.domains").len,
-			100);
+		/* Who says no version is of 2025-03-26, without them. */
+		if (rows[i].era == VIEW_LEGACY)
+			cr_expect_null(
+				path_get(last, "result.structuredContent").at);
+		else
+			cr_expect_gt(path_get(last, "result.structuredContent."
+			                            "domains")
+			                     .len,
+			             100);
 	}
 }
 

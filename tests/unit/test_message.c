@@ -222,8 +222,11 @@ static const struct {
 	            "protocolversion\":\"2025-11-25\"}"),
 	  400, RPC_INVALID_REQUEST, false },
 	/* no JSON-RPC */
-	{ "", "[]", 400, RPC_INVALID_REQUEST, false },
-	{ "", "[" REQUEST("ping") "]", 400, RPC_INVALID_REQUEST, false },
+	{ LEGACY("2025-06-18"), "[]", 400, RPC_INVALID_REQUEST, false },
+	{ LEGACY("2025-11-25"), "[" REQUEST("ping") "]", 400,
+	  RPC_INVALID_REQUEST, false },
+	{ LEGACY("x"), "[" REQUEST("ping") "]", 400, RPC_LEGACY, false },
+	{ "", "[" REQUEST("ping"), 400, RPC_PARSE, false },
 	{ FIELDS("tools/list"), "[" MODERN("tools/list") "]", 400,
 	  RPC_INVALID_REQUEST, false },
 	{ "", "1", 400, RPC_INVALID_REQUEST, false },
@@ -658,6 +661,42 @@ Test(message, levels)
 		             others[i]);
 	cr_expect_eq(message_level(SPAN("\"\\u0069nfo\"")), 1);
 	cr_expect_eq(message_level(span_of(NULL, 0)), -1);
+}
+
+Test(message, batches)
+{
+	static const char *const bodies[] = { "[]", "[1]", " [ ] ",
+		                              "[" REQUEST("ping") "]" };
+
+	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+		cr_assert(take_text("", bodies[i]), "%s", why.text);
+		cr_expect_eq(msg.kind, MESSAGE_BATCH);
+		cr_expect_eq(msg.era, VIEW_LEGACY);
+		cr_expect_eq(msg.revision, REVISION_2025_03_26);
+		cr_expect_not(msg.has_version);
+		cr_assert(take_text(LEGACY("2025-03-26"), bodies[i]));
+		cr_expect(msg.has_version);
+	}
+	for (int i = 0; i < REVISIONS; i++)
+		cr_expect_eq(message_batch_allowed((enum revision)i, &why),
+		             i == REVISION_2025_03_26);
+}
+
+static enum revision revision_of(const char *fields)
+{
+	/* The body is read too; only the head matters. */
+	(void)take_text(fields, "{");
+	return message_head_revision(&request.head);
+}
+
+Test(message, revision_of_a_head)
+{
+	cr_expect_eq(revision_of(""), REVISION_2025_03_26);
+	cr_expect_eq(revision_of(LEGACY("2025-03-26")), REVISION_2025_03_26);
+	cr_expect_eq(revision_of(LEGACY("2025-06-18")), REVISION_2025_06_18);
+	cr_expect_eq(revision_of(LEGACY("2025-11-25")), REVISION_2025_11_25);
+	cr_expect_eq(revision_of(LEGACY("2026-07-28")), REVISION_2026_07_28);
+	cr_expect_eq(revision_of(LEGACY("2099-01-01")), REVISION_2026_07_28);
 }
 
 Test(message, legacy_versions)
