@@ -8,6 +8,7 @@ import messages
 from backend import Backend
 from harness import Gateway
 from messages import LEGACY, META, VERSIONS, compact
+from wire import eventually
 
 OLDEST, OLDER, NEWEST = "2025-03-26", "2025-06-18", "2025-11-25"
 ALL = {"elicitation": {"form": {}, "url": {}}, "roots": {},
@@ -17,16 +18,22 @@ ALL = {"elicitation": {"form": {}, "url": {}}, "roots": {},
 class Asking(Backend):
     """Its tool "ask" asks what it is told to, and tells what it heard."""
 
-    def __init__(self, version, question):
+    def __init__(self, version):
         super().__init__("alpha", era="legacy", version=version, tools=[
             b.tool("ask", self.ask)], answers="sse")
-        self.question = question
+        self.question = None
+
+    def heard(self):
+        for r in list(self.requests):
+            if r.message.get("id") == "q1":
+                return r.message
+        return None
 
     def ask(self, exchange):
         method, params = self.question
         exchange.event({"jsonrpc": "2.0", "id": "q1", "method": method,
                         "params": params})
-        answer = [r for r in (self.wait_for(None, 1),)][0].message
+        answer = eventually(self.heard, "an answer")
         exchange.result({"content": [{
             "type": "text", "text": str(answer.get("error", {}).get(
                 "code", answer.get("result")))}]})
@@ -48,21 +55,28 @@ ASKED = {  # by the revision of the backend, and of the client
 }
 
 
-@pytest.mark.parametrize("spoken", LEGACY)
+@pytest.fixture(scope="module", params=LEGACY)
+def asking(request):
+    with Asking(request.param) as x, Gateway(x, workers=1) as g:
+        yield x, g
+
+
 @pytest.mark.parametrize("version", LEGACY)
 @pytest.mark.parametrize("question", [FORM, URL, SAMPLE, TOOLS, ROOTS],
                          ids=["form", "url", "sample", "tools", "roots"])
-def test_questions(spoken, version, question):
+def test_questions(asking, version, question):
     """Both sides must know what is asked; else the gateway says no."""
-    with Asking(spoken, question) as x, Gateway(x, workers=1) as g, \
-            g.client() as client:
+    x, g = asking
+    x.question = question
+    x.forget()
+    with g.client() as client:
         r = client.legacy("initialize",
                           messages.initialize_params(version, ALL))
         session = {"version": version, "session": r.header("mcp-session-id")}
         client.send(messages.legacy("tools/call", {"name": "alpha_ask"},
                                     id=1, **session))
         head = client.connection.head()
-        known = question in ASKED[spoken] and question in ASKED[version]
+        known = question in ASKED[x.version] and question in ASKED[version]
         for message in head.stream() if head.type != "application/json" else ():
             if "method" not in message:
                 break
