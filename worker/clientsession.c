@@ -13,7 +13,8 @@ static void set_caller(struct request *r)
 	struct span id = principal_whole(&r->principal);
 
 	static_assert(VERDICT_WHO <= CALLER_ID_MAX, "it fits");
-	r->caller = (struct caller){ .id_len = (uint8_t)id.len };
+	r->caller = (struct caller){ .id_len = (uint8_t)id.len,
+		                     .revision = r->caller.revision };
 	memcpy(r->caller.id, id.at, id.len);
 }
 

@@ -272,7 +272,7 @@ DECLARED = {
     OLDEST: {"roots": {}, "sampling": {}},
     OLDER: {"elicitation": {}, "roots": {}, "sampling": {}},
     NEWEST: {"elicitation": {"form": {}, "url": {}}, "roots": {},
-             "sampling": {"tools": {}}},
+             "sampling": {"tools": {}, "context": {}}},
 }
 
 
