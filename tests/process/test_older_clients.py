@@ -545,6 +545,28 @@ def test_batch_whose_client_leaves():
         assert g.client().legacy("ping").status == 200
 
 
+def test_one_of_a_batch_is_cancelled():
+    """It gets no answer, the others do."""
+    gate = threading.Semaphore(0)
+
+    def gated(e):
+        assert gate.acquire(timeout=20)
+        b.echo(e)
+
+    with Backend("alpha", tools=[b.tool("gated", gated), b.tool(
+            "hang", b.hang)]) as x, Gateway(x, workers=1) as g, \
+            g.client() as client, g.client() as other:
+        session = {"Mcp-Session-Id": client.initialize(OLDEST)[1]}
+        client.send(messages.post([call("hang", "h"), call("gated", "g")],
+                                  {"MCP-Protocol-Version": OLDEST, **session}))
+        x.wait_for(count=2)
+        assert oldest(other, [legacy_body("notifications/cancelled", {
+            "requestId": "h"}, None)], session).status == 202
+        g.wait_log(event="audit", tool="alpha_hang", outcome="cancelled")
+        gate.release()
+        assert set(by_id(client.connection.read())) == {"g"}
+
+
 def test_batch_with_a_slow_reader(gateway):
     """A client that takes nothing holds up its own batch only."""
     with gateway.connect() as c:
