@@ -715,6 +715,7 @@ void call_prepare(struct call *c)
 	size_t max = (size_t)s->limits_body_bytes + 65536;
 
 	c->parked = c->lost = false;
+	c->missing = 0;
 	c->retried = false;
 	c->attempt++;
 	c->running = true;

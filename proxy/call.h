@@ -90,6 +90,8 @@ struct call {
 	uint32_t abilities;   /* of these, what can be used on this way */
 	bool running, retried, error_status, has_token;
 	bool parked;      /* it has no client: reply is NULL */
+	uint8_t missing;  /* 1 + enum question_kind: it was asked what its
+	                     client has not declared */
 	bool lost;        /* ... and its backend is gone meanwhile */
 	bool holds;       /* a reference to snap */
 	bool result_open; /* streaming: the result's bytes are passing */

@@ -498,7 +498,9 @@ static void add_item(struct build *b, const struct source_list *from,
 {
 	struct items *list = &b->lists[from->view][from->kind];
 	struct tooldef *def = &b->def;
-	const char *why = tooldef_read(from->kind, from->era, raw, def);
+	/* Header annotations count for clients or backends of 2026-07-28. */
+	enum view_era era = from->view == VIEW_MODERN ? VIEW_MODERN : from->era;
+	const char *why = tooldef_read(from->kind, era, raw, def);
 	struct item item = {
 		.raw = raw,
 		.needs = from->backend->needs,

@@ -539,6 +539,22 @@ static void deliver_url_error(struct call *c, const struct span *found)
 	buf_free(&text);
 }
 
+/* The request needs a capability that it does not declare. */
+static void deliver_missing(struct call *c)
+{
+	struct buf data = { .max = 256 };
+
+	buf_puts(&data, "{\"requiredCapabilities\":");
+	buf_add_span(&data, question_capability(c->missing - 1u));
+	buf_putc(&data, '}');
+	c->reply->outcome = OUTCOME_ERROR;
+	c->reply->error = "the client lacks a capability";
+	finish_error(c, 400, RPC_MISSING_CAPABILITY,
+	             SPAN("\"Missing required client capability\""),
+	             buf_span(&data));
+	buf_free(&data);
+}
+
 void deliver_error(struct call *c, const struct span *found)
 {
 	int64_t code;
@@ -560,6 +576,11 @@ void deliver_error(struct call *c, const struct span *found)
 		relay_fail(c, OUTCOME_ERROR,
 		           "it refuses how the gateway speaks to it (%d)",
 		           (int)code);
+		return;
+	}
+	/* It fails with our word that the client cannot be asked that. */
+	if (c->client == VIEW_MODERN && code == RPC_NO_METHOD && c->missing) {
+		deliver_missing(c);
 		return;
 	}
 	if (c->client == VIEW_MODERN && code == RPC_LEGACY_URL) {

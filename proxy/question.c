@@ -4,14 +4,21 @@
 #include "proxy/sealed.h"
 
 static const struct {
-	struct span method;
+	struct span method, capability;
 	uint32_t ability;
 } kinds[QUESTION_KINDS] = {
-	[QUESTION_FORM] = { { "elicitation/create", 18 }, CLIENT_FORM },
-	[QUESTION_URL] = { { "elicitation/create", 18 }, CLIENT_URL },
+	[QUESTION_FORM] = { { "elicitation/create", 18 },
+	                    { "{\"elicitation\":{\"form\":{}}}", 27 },
+	                    CLIENT_FORM },
+	[QUESTION_URL] = { { "elicitation/create", 18 },
+	                   { "{\"elicitation\":{\"url\":{}}}", 26 },
+	                   CLIENT_URL },
 	[QUESTION_SAMPLING] = { { "sampling/createMessage", 22 },
+	                        { "{\"sampling\":{}}", 15 },
 	                        CLIENT_SAMPLING },
-	[QUESTION_ROOTS] = { { "roots/list", 10 }, CLIENT_ROOTS },
+	[QUESTION_ROOTS] = { { "roots/list", 10 },
+	                     { "{\"roots\":{}}", 12 },
+	                     CLIENT_ROOTS },
 };
 
 enum question_kind question_kind(struct span method, struct span params)
@@ -37,6 +44,12 @@ bool question_allowed(enum question_kind kind, struct span params,
 	return (abilities & CLIENT_TOOLS) ||
 	       (!value_get(params, SPAN("tools")).at &&
 	        !value_get(params, SPAN("toolChoice")).at);
+}
+
+struct span question_capability(enum question_kind kind)
+{
+	assert(kind < QUESTION_KINDS);
+	return kinds[kind].capability;
 }
 
 struct span question_method(enum question_kind kind)

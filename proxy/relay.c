@@ -230,6 +230,11 @@ static void on_request(struct call *c, const struct span *found)
 	if (waiting_park(c, found[RELAY_ID], found[RELAY_METHOD_NAME],
 	                 found[RELAY_PARAMS]))
 		return;
+	enum question_kind kind =
+		question_kind(found[RELAY_METHOD_NAME], found[RELAY_PARAMS]);
+
+	if (kind < QUESTION_KINDS)
+		c->missing = (uint8_t)(kind + 1);
 	buf_puts(&answer, "{\"jsonrpc\":\"2.0\",\"id\":");
 	buf_add_span(&answer, found[RELAY_ID]);
 	buf_puts(&answer, ping ? ",\"result\":{}}"

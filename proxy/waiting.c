@@ -546,6 +546,7 @@ void waiting_ask(struct call *c, struct span requests, struct span state)
 	}
 	/* The spans above were of its answer, which is done with now. */
 	exchange_detach(&c->x);
+	c->attempt++; /* whoever reads it has nothing more to do */
 	if (w->n) {
 		w->retries = 0;
 		loop_timer(c->proxy->loop, &w->timer,

@@ -11,8 +11,8 @@ import pytest
 
 from backend import Backend, echo, tool
 from harness import Gateway, Pair
-from interactive import (ANSWERS, FULL, answer_all, asker, call_modern,
-                         legacy_asker, modern_asker, run_legacy, run_modern,
+from interactive import (ANSWERS, FULL, answer_all, ask, asker, await_answer,
+                         call_modern, modern_asker, run_legacy, run_modern,
                          session_of)
 from messages import legacy_body, post
 from wire import DEADLINE, eventually
@@ -227,6 +227,7 @@ def test_undeclared_kinds_are_not_asked():
         for name in ("alpha_ask", "beta_ask"):
             r = call_modern(g.client(), name, capabilities={"roots": {}})
             if name == "alpha_ask":
+                # It is told, and may find another way.
                 assert "error -32601" in r.result["content"][0]["text"]
             else:
                 assert r.code == -32603 and "beta" in r.error["message"]
@@ -235,6 +236,30 @@ def test_undeclared_kinds_are_not_asked():
         assert "error -32601" in message["result"]["content"][0]["text"]
         message = run_legacy(g.client(), session, "beta_ask")
         assert code_of(message) == -32603
+
+
+def test_a_call_that_fails_for_want_of_a_capability():
+    def handler(exchange):
+        message = await_answer(exchange, ask(exchange, "sampling"))
+        exchange.error(message["error"]["code"], message["error"]["message"])
+
+    with Backend("alpha", "legacy", tools=[tool("ask", handler)]) as alpha, \
+            Gateway(alpha) as g:
+        # The error's status needs a head that is not sent yet.
+        r = call_modern(g.client(), capabilities={"roots": {}})
+        assert (r.status, r.code) == (400, -32021)
+        assert r.error["data"] == {"requiredCapabilities": {"sampling": {}}}
+
+
+@pytest.mark.parametrize("answers", ["json", "sse"])
+@pytest.mark.parametrize("pieces", [0, 5, 1000])
+def test_input_required_in_every_form(answers, pieces):
+    with Backend("alpha", "modern", tools=[asker("modern", "form")],
+                 answers=answers) as alpha, Gateway(alpha) as g:
+        alpha.pieces = pieces
+        message = run_legacy(g.client(), session_of(g.client()))
+        assert message["result"]["content"][0]["text"] == expected(["form"])
+        assert run_modern(g.client()) == expected(["form"])
 
 
 def test_forged_ids_of_questions_go_nowhere():
