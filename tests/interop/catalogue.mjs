@@ -5,7 +5,8 @@
 // to ask the client for something; it is then run again with the answers in
 // ctx.answers and the state in ctx.state. fixture.mjs turns that into the
 // protocol of each era. ctx also has: has(capability), log(level, text),
-// progress(done, total), closeStream(), changed(kind), missing(capabilities).
+// progress(done, total), closeStream(), changed(kind), updated(uri),
+// missing(capabilities), sleep(ms), which ends early when a task is cancelled.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -112,6 +113,11 @@ const jsonSchema2020 = {
 	additionalProperties: false,
 };
 
+export const TASKS = "io.modelcontextprotocol/tasks";
+export const UI = "io.modelcontextprotocol/ui";
+
+const APP = "ui://fixture/app.html";
+
 async function steps(each) {
 	for (const step of [0, 1, 2]) {
 		if (step > 0)
@@ -119,6 +125,8 @@ async function steps(each) {
 		await each(step);
 	}
 }
+
+const always = () => true;
 
 function rounds(args, ctx) {
 	const round = ctx.state?.round ?? 0;
@@ -135,8 +143,10 @@ function rounds(args, ctx) {
 	return reply(text(`${ctx.state.name} likes ${ctx.answers.step2?.content?.color}`));
 }
 
-// Fields: name, description, run; schema (default: no arguments), modern
-// (offered to 2026-07-28 clients only), unlisted.
+// Fields: name, description, run; schema (default: no arguments), meta, modern
+// (offered to 2026-07-28 clients only, unless the server is of the older era),
+// unlisted; task (ctx => whether a client that knows tasks gets one now, see
+// tasks.mjs), taskOnly (others are refused).
 export const tools = [
 	// The header scenarios call the first tool with {}: keep this one first.
 	{ name: "test_simple_text", description: "Returns one text.",
@@ -199,6 +209,41 @@ export const tools = [
 		}),
 		run: (args) => reply(text(`region=${args.region} count=${args.count}`)) },
 
+	{ name: "test_app", description: "Has an app that shows its result.",
+		meta: { ui: { resourceUri: APP, visibility: ["model", "app"] } },
+		run: () => reply(text("for the app")) },
+	{ name: "test_trigger_resource_update", description: "Announces that a resource changed.",
+		schema: object({ uri: string("The resource") }, ["uri"]),
+		run: (args, ctx) => {
+			ctx.updated(args.uri);
+			return reply(text(`${args.uri} updated`));
+		} },
+
+	{ name: "greet", description: "Greets, at once.",
+		schema: object({ name: string() }, ["name"]),
+		run: (args) => reply(text(`Hello, ${args.name}!`)) },
+	{ name: "slow_compute", description: "Takes as many seconds as it is told.", task: always,
+		schema: object({ seconds: { type: "number" }, label: string() }, ["seconds"]),
+		run: async (args, ctx) => {
+			await ctx.sleep(args.seconds * 1000);
+			return reply(text(`${args.label} took ${args.seconds} s`));
+		} },
+	{ name: "failing_job", description: "Fails as a tool does; only as a task.", task: always, taskOnly: true,
+		run: () => ({ isError: true, ...reply(text("The job failed")) }) },
+	{ name: "protocol_error_job", description: "Fails as a server does.", task: always,
+		run: () => { throw new Error("The server lost the job"); } },
+	{ name: "confirm_delete", description: "Asks before it deletes.", task: always,
+		schema: object({ filename: string() }, ["filename"]),
+		run: asking((args) => ({ confirm: elicit(`Delete ${args.filename}?`,
+			{ confirm: { type: "boolean" } }, ["confirm"]) }),
+		(a) => a.confirm.content?.confirm ? "deleted" : "kept") },
+	{ name: "multi_input", description: "Asks two things at once.", task: always,
+		run: asking({ user_name: askName, confirm: askOk },
+			(a) => `${a.user_name.content?.name}: ${a.confirm.action}`) },
+	{ name: "test_tool_with_task", description: "Asks first, then works as a task.",
+		task: (ctx) => ctx.answers.user_name !== undefined,
+		run: asking({ user_name: askName }, (a) => `Hello, ${a.user_name.content?.name}!`) },
+
 	{ name: "test_missing_capability", description: "Needs a client that can sample.", modern: true,
 		run: (args, ctx) => ctx.has("sampling") ? reply(text("sampling is declared"))
 			: ctx.missing({ sampling: {} }) },
@@ -248,6 +293,8 @@ export const tools = [
 		description: `Announces a change of the ${kind}.`,
 		run: (args, ctx) => {
 			ctx.changed(kind);
+			if (kind === "resources")
+				ctx.updated("test://watched-resource");
 			return reply(text(`${kind} changed`));
 		},
 	})),
@@ -278,6 +325,7 @@ export const prompts = [
 				{ context: string() }, ["context"]) } } },
 ];
 
+// Fields: as listed; text or blob; meta, of the contents; unlisted.
 export const resources = [
 	{ uri: "test://static-text", name: "static-text", description: "A text.", mimeType: "text/plain",
 		text: "This is the content of the static text resource." },
@@ -285,6 +333,8 @@ export const resources = [
 		blob: PNG },
 	{ uri: "test://watched-resource", name: "watched-resource", description: "Can be watched.",
 		mimeType: "text/plain", text: "Watched resource content." },
+	{ uri: APP, unlisted: true, mimeType: "text/html;profile=mcp-app",
+		meta: { ui: { prefersBorder: true } }, text: "<!doctype html><title>App</title>" },
 ];
 
 export const templates = [
@@ -297,7 +347,8 @@ export function read(uri) {
 	const found = resources.find((r) => r.uri === uri);
 	if (found)
 		return [{ uri, mimeType: found.mimeType,
-			...found.text ? { text: found.text } : { blob: found.blob } }];
+			...found.text ? { text: found.text } : { blob: found.blob },
+			...found.meta && { _meta: found.meta } }];
 	const id = /^test:\/\/template\/([^/]+)\/data$/.exec(uri)?.[1];
 	return id && [{ uri, mimeType: "application/json",
 		text: JSON.stringify({ id, templateTest: true, data: `Data for ID: ${id}` }) }];
