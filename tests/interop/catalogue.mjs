@@ -128,6 +128,9 @@ async function steps(each) {
 
 const always = () => true;
 
+// How often each list was changed; the last entry of the list shows it.
+export const changes = { tools: 0, prompts: 0, resources: 0 };
+
 function rounds(args, ctx) {
 	const round = ctx.state?.round ?? 0;
 	if (round === 0)
@@ -289,12 +292,11 @@ export const tools = [
 		}), (a) => `answered: ${Object.keys(a).sort().join(" ")}`) },
 
 	...["tools", "prompts", "resources"].map((kind) => ({
-		name: `test_trigger_${kind.slice(0, -1)}_change`, unlisted: true,
-		description: `Announces a change of the ${kind}.`,
+		name: `test_trigger_${kind.slice(0, -1)}_change`,
+		description: `Changes the list of ${kind}, and says so.`,
 		run: (args, ctx) => {
+			changes[kind]++;
 			ctx.changed(kind);
-			if (kind === "resources")
-				ctx.updated("test://watched-resource");
 			return reply(text(`${kind} changed`));
 		},
 	})),

@@ -35,7 +35,6 @@ async function toolsList(client) {
 		find(tools, "name", `${FX}_${name}`);
 	for (const name of ["echo", "get-sum", "get-structured-content"])
 		find(tools, "name", `${EVERY}_${name}`);
-	assert.ok(!names.some((name) => name.includes("test_trigger")), "an unlisted tool is listed");
 	const schema = find(tools, "name", `${FX}_json_schema_2020_12_tool`).inputSchema;
 	assert.equal(schema.$schema, "https://json-schema.org/draft/2020-12/schema");
 	assert.equal(schema.$defs.address.$anchor, "addressDef");
@@ -139,19 +138,63 @@ async function sampling(client) {
 		"LLM response: Paris");
 }
 
+async function questions(client) {
+	const call = async (name) => onlyText(await client.call(`${FX}_test_input_required_result_${name}`, {}));
+	assert.equal(await call("multiple_inputs"), "Paris Ada, 1 roots");
+	assert.equal(await call("multi_round"), "Ada likes green");
+	assert.equal(await call("request_state"), "state-ok");
+	assert.equal(await call("list_roots"), "Roots: file:///interop");
+	assert.equal(await call("capabilities"), "answered: client_roots greeting user_name");
+}
+
+async function promptQuestion(client) {
+	const { messages } = await client.prompt(`${FX}_test_input_required_result_prompt`);
+	assert.equal(messages[0].content.text, "Context: tests");
+}
+
+async function app(client) {
+	const { _meta: meta } = find(await client.tools(), "name", `${FX}_test_app`);
+	assert.deepEqual(meta.ui.visibility, ["model", "app"]);
+	assert.match(meta.ui.resourceUri, /^ui:\/\//);
+	assert.ok(!(await client.resources()).some(({ uri }) => uri === meta.ui.resourceUri), "the app is listed");
+	const [content] = (await client.read(meta.ui.resourceUri)).contents;
+	assert.equal(content.mimeType, "text/html;profile=mcp-app");
+	assert.deepEqual(content._meta, { ui: { prefersBorder: true } });
+	assert.equal(content.text, "<!doctype html><title>App</title>");
+}
+
+async function listChanges(client) {
+	for (const kind of ["tool", "prompt", "resource"])
+		await client.hears(`notifications/${kind}s/list_changed`, undefined,
+			() => client.call(`${FX}_test_trigger_${kind}_change`, {}));
+	const changed = (items) => items.some(({ description }) => /Changed [1-9]\d* times/.test(description));
+	assert.ok(changed(await client.tools()), "an old list");
+}
+
+async function resourceUpdates(client) {
+	const uri = findUri(await client.resources(), "uri", "test", FX, "watched-resource");
+	await client.hears("notifications/resources/updated", uri,
+		() => client.call(`${FX}_test_trigger_resource_update`, { uri: "test://watched-resource" }));
+}
+
 // interactive: for clients that live longer than one operation.
-// asksClient: needs a request from the server to the client.
+// alone: asks only the fixture, and holds for it without a gateway too.
 export const checks = [
 	{ name: "tools-list", run: toolsList },
 	{ name: "tools-call", run: toolsCall },
-	{ name: "tools-header-parameter", run: toolsHeader },
+	{ name: "tools-header-parameter", run: toolsHeader, alone: true },
 	{ name: "tools-structured", run: toolsStructured },
 	{ name: "tools-error", run: toolsError },
 	{ name: "prompts", run: prompts },
 	{ name: "resources", run: resources },
 	{ name: "resource-templates", run: templates },
+	{ name: "app", run: app, alone: true },
 	{ name: "completion", run: completion, interactive: true },
-	{ name: "progress", run: progress, interactive: true },
-	{ name: "elicitation", run: elicitation, interactive: true, asksClient: true },
-	{ name: "sampling", run: sampling, interactive: true, asksClient: true },
+	{ name: "progress", run: progress, interactive: true, alone: true },
+	{ name: "elicitation", run: elicitation, interactive: true, alone: true },
+	{ name: "sampling", run: sampling, interactive: true, alone: true },
+	{ name: "questions", run: questions, interactive: true, alone: true },
+	{ name: "prompt-question", run: promptQuestion, interactive: true, alone: true },
+	{ name: "list-changes", run: listChanges, interactive: true, alone: true },
+	{ name: "resource-updates", run: resourceUpdates, interactive: true, alone: true },
 ];

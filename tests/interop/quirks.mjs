@@ -11,6 +11,7 @@
 //	refuses		transport errors with id null; -32021 with status 400;
 //			any Host but a local one
 //	overlooks	Mcp-Method, Mcp-Name and Mcp-Param-* fields
+//	hides		the tools that change a list, which can be called
 //
 // and gives a request with a known session id to the older side, whatever it says.
 //
@@ -41,7 +42,8 @@ const older = tools.filter(({ name }) => name === "json_schema_2020_12_tool" ||
 	name !== "test_tool_with_task");
 const newer = tools.filter(({ name }) =>
 	/^test_(input_required_result|missing_capability|streaming_elicitation|logging_tool)/.test(name));
-const triggers = tools.filter(({ name, unlisted }) => unlisted && /_(tool|prompt)_change$/.test(name));
+const triggers = tools.filter(({ name }) => /_(tool|prompt)_change$/.test(name))
+	.map((tool) => ({ ...tool, unlisted: true }));
 const asksNot = (tool) => !["test_sampling", "test_elicitation"].includes(tool.name) ? tool : {
 	...tool, run: () => ({ isError: true, content: [{ type: "text", text: "Not supported" }] }) };
 
