@@ -178,10 +178,11 @@ async function resourceUpdates(client) {
 }
 
 // interactive: for clients that live longer than one operation.
+// brief: for a client of which little is new.
 // alone: asks only the fixture, and holds for it without a gateway too.
 export const checks = [
-	{ name: "tools-list", run: toolsList },
-	{ name: "tools-call", run: toolsCall },
+	{ name: "tools-list", run: toolsList, brief: true },
+	{ name: "tools-call", run: toolsCall, brief: true },
 	{ name: "tools-header-parameter", run: toolsHeader, alone: true },
 	{ name: "tools-structured", run: toolsStructured },
 	{ name: "tools-error", run: toolsError },

@@ -13,6 +13,15 @@ export const IMPOSSIBLE = {
 			// Round-Trip Requests: inputRequests; 2025-11-25, schema:
 			// JSONRPCRequest).
 		},
+		"input-required-result-ignore-extra-params": {
+			check: "sep-2322-ignore-unexpected-params",
+			message: "Server did not return complete result when valid inputResponses were provided " +
+				"alongside extra keys. Servers SHOULD ignore information they do not recognize.",
+			// It answers, without a requestState, what was not asked yet. A
+			// backend of the older era takes an answer only to a request
+			// that it has sent, by its id (2025-11-25, Overview: Responses);
+			// so the call is made, and asks.
+		},
 	},
 	// 2025-11-25 clients, a backend of 2026-07-28.
 	"2025-11-25": {},

@@ -99,7 +99,8 @@ export async function replicaSettings() {
 }
 
 // In front of the replicas: each request goes to the next of them, on a new
-// connection. X-Replica of an answer says which it was.
+// connection. X-Replica of an answer says which it was. Without http-no-delay
+// haproxy holds back an event until the next one.
 export async function startBalancer({ tmp }, gateways) {
 	const port = await freePort();
 	const file = join(mkdtempSync(join(tmp, "haproxy-")), "haproxy.cfg");
@@ -112,6 +113,7 @@ defaults
 	timeout client 120s
 	timeout server 120s
 	option http-server-close
+	option http-no-delay
 	option abortonclose
 listen mcp
 	bind 127.0.0.1:${port}
