@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 
 import { checks } from "./checks.mjs";
 import { clients, unprefixed } from "./clients.mjs";
-import { failingRun, PARAMETERS, revisionRun, scenarioRun, stableRun } from "./conformance.mjs";
+import { failingRun, PARAMETERS, revisionRun, scenarioRun, stableRun, suiteOf } from "./conformance.mjs";
 import { alternates, extras } from "./extra.mjs";
 import { bounded } from "./processes.mjs";
 import { replicaSettings, startBalancer, startEverything, startFixture, startGateway, startQuirks }
@@ -123,8 +123,9 @@ async function tryClient(kind, group, { url, direct }, report, token) {
 		await client?.close();
 		return;
 	}
+	const short = brief || token && !client.interactive;
 	for (const check of checks) {
-		if (check.interactive && !client.interactive || direct && !check.alone || brief && !check.brief)
+		if (check.interactive && !client.interactive || direct && !check.alone || short && !check.brief)
 			continue;
 		const name = `${group} ${check.name}`;
 		try {
@@ -238,6 +239,8 @@ const conformance = (prefix) => [
 	{ name: `${prefix}2025-11-25`, run: revisionRun("2025-11-25") },
 	{ name: `${prefix}2026-07-28`, run: revisionRun("2026-07-28", { tasks: true }) },
 	{ name: `${prefix}stable`, run: stableRun },
+	{ name: `${prefix}2025-06-18`, run: suiteOf("2025-06-18") },
+	{ name: `${prefix}2025-03-26`, run: suiteOf("2025-03-26") },
 	{ name: `${prefix}extra`, run: extraRun },
 ];
 
