@@ -163,6 +163,18 @@ async function app(client) {
 	assert.equal(content.text, "<!doctype html><title>App</title>");
 }
 
+// The inspector knows tasks and gets one; the others wait for the result.
+async function work(client) {
+	assert.equal(onlyText(await client.call(`${FX}_slow_compute`, { seconds: 0.3, label: "work" })),
+		"work took 0.3 s");
+}
+
+async function taskOnly(client) {
+	const result = await client.call(`${FX}_failing_job`, {});
+	assert.equal(result.isError, true);
+	assert.equal(onlyText(result), "The job failed");
+}
+
 async function listChanges(client) {
 	for (const kind of ["tool", "prompt", "resource"])
 		await client.hears(`notifications/${kind}s/list_changed`, undefined,
@@ -178,6 +190,7 @@ async function resourceUpdates(client) {
 }
 
 // interactive: for clients that live longer than one operation.
+// tasks: for clients that know the tasks extension.
 // brief: for a client of which little is new.
 // alone: asks only the fixture, and holds for it without a gateway too.
 export const checks = [
@@ -190,6 +203,8 @@ export const checks = [
 	{ name: "resources", run: resources },
 	{ name: "resource-templates", run: templates },
 	{ name: "app", run: app, alone: true },
+	{ name: "work", run: work, alone: true },
+	{ name: "task-only", run: taskOnly, alone: true, tasks: true },
 	{ name: "completion", run: completion, interactive: true },
 	{ name: "progress", run: progress, interactive: true, alone: true },
 	{ name: "elicitation", run: elicitation, interactive: true, alone: true },

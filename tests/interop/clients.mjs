@@ -1,6 +1,7 @@
 // The official clients behind one interface:
 //
 //	version			negotiated revision, undefined when not known
+//	interactive, tasks	lives longer than one operation; knows tasks
 //	tools(), prompts(), resources(), templates()	lists, all pages
 //	call(name, args), prompt(name, args), read(uri)
 //	complete(ref, argument)				SDK clients only
@@ -183,7 +184,7 @@ const openInspector = (era) => async (url, token, tmp) => {
 	};
 	const first = client.tools();
 	await first;
-	return { ...client, tools: () => first };
+	return { ...client, tools: () => first, tasks: era !== "legacy" };
 };
 
 // expected: the revision the client and a gateway of all revisions agree on.

@@ -125,7 +125,7 @@ async function tryClient(kind, group, { url, direct }, report, token) {
 	}
 	const short = brief || token && !client.interactive;
 	for (const check of checks) {
-		if (check.interactive && !client.interactive || direct && !check.alone || short && !check.brief)
+		if (check.interactive && !client.interactive || check.tasks && !client.tasks || direct && !check.alone || short && !check.brief)
 			continue;
 		const name = `${group} ${check.name}`;
 		try {
