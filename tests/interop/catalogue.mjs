@@ -6,7 +6,7 @@
 // ctx.answers and the state in ctx.state. fixture.mjs turns that into the
 // protocol of each era. ctx also has: has(capability), log(level, text),
 // progress(done, total), closeStream(), changed(kind), updated(uri),
-// missing(capabilities), sleep(ms), which ends early when a task is cancelled.
+// missing(capabilities), sleep(ms), which fails when the call is cancelled.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -128,6 +128,9 @@ async function steps(each) {
 
 const always = () => true;
 
+// State of slow_compute by label.
+const calls = new Map();
+
 // How often each list was changed; the last entry of the list shows it.
 export const changes = { tools: 0, prompts: 0, resources: 0 };
 
@@ -228,9 +231,19 @@ export const tools = [
 	{ name: "slow_compute", description: "Takes as many seconds as it is told.", task: always,
 		schema: object({ seconds: { type: "number" }, label: string() }, ["seconds"]),
 		run: async (args, ctx) => {
-			await ctx.sleep(args.seconds * 1000);
+			calls.set(args.label, "running");
+			try {
+				await ctx.sleep(args.seconds * 1000);
+				calls.set(args.label, "done");
+			} catch (error) {
+				calls.set(args.label, "cancelled");
+				throw error;
+			}
 			return reply(text(`${args.label} took ${args.seconds} s`));
 		} },
+	{ name: "test_call_state", description: "How a call of slow_compute is going.",
+		schema: object({ label: string() }, ["label"]),
+		run: (args) => reply(text(calls.get(args.label) ?? "unknown")) },
 	{ name: "failing_job", description: "Fails as a tool does; only as a task.", task: always, taskOnly: true,
 		run: () => ({ isError: true, ...reply(text("The job failed")) }) },
 	{ name: "protocol_error_job", description: "Fails as a server does.", task: always,

@@ -3,9 +3,12 @@
 // Names are taken from the lists, never made up from rules.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const FX = "fx";
 const EVERY = "every";
+const UNTIL_MS = 5000;
 
 const find = (items, key, value) => {
 	const found = items.find((item) => item[key] === value);
@@ -175,6 +178,27 @@ async function taskOnly(client) {
 	assert.equal(onlyText(result), "The job failed");
 }
 
+async function until(what, holds) {
+	const end = Date.now() + UNTIL_MS;
+	while (!await holds()) {
+		assert.ok(Date.now() < end, `${what} within ${UNTIL_MS} ms`);
+		await sleep(50);
+	}
+}
+
+async function cancel(client) {
+	const label = randomUUID();
+	const abort = new AbortController();
+	const call = client.call(`${FX}_slow_compute`, { seconds: 30, label }, abort.signal);
+	call.catch(() => {}); // awaited below
+	const has = (state) => until(`not ${state}`, async () =>
+		onlyText(await client.call(`${FX}_test_call_state`, { label })) === state);
+	await has("running");
+	abort.abort();
+	await assert.rejects(call);
+	await has("cancelled");
+}
+
 async function listChanges(client) {
 	for (const kind of ["tool", "prompt", "resource"])
 		await client.hears(`notifications/${kind}s/list_changed`, undefined,
@@ -211,6 +235,7 @@ export const checks = [
 	{ name: "sampling", run: sampling, interactive: true, alone: true },
 	{ name: "questions", run: questions, interactive: true, alone: true },
 	{ name: "prompt-question", run: promptQuestion, interactive: true, alone: true },
+	{ name: "cancel", run: cancel, interactive: true, alone: true },
 	{ name: "list-changes", run: listChanges, interactive: true, alone: true },
 	{ name: "resource-updates", run: resourceUpdates, interactive: true, alone: true },
 ];

@@ -3,7 +3,7 @@
 //	version			negotiated revision, undefined when not known
 //	interactive, tasks	lives longer than one operation; knows tasks
 //	tools(), prompts(), resources(), templates()	lists, all pages
-//	call(name, args), prompt(name, args), read(uri)
+//	call(name, args, signal), prompt(name, args), read(uri)	signal: SDK clients only
 //	complete(ref, argument)				SDK clients only
 //	progress(name)	calls a tool: { seen, end }, with times; SDK clients only
 //	hears(notification, uri, cause)	runs cause() and waits for the notification,
@@ -102,7 +102,6 @@ function wrap(client, version) {
 		prompts: () => all((params) => client.listPrompts(params), "prompts"),
 		resources: () => all((params) => client.listResources(params), "resources"),
 		templates: () => all((params) => client.listResourceTemplates(params), "resourceTemplates"),
-		call: (name, args) => client.callTool({ name, arguments: args }),
 		prompt: (name, args) => client.getPrompt({ name, arguments: args }),
 		read: (uri) => client.readResource({ uri }),
 		complete: (ref, argument) => client.complete({ ref, argument }),
@@ -118,6 +117,7 @@ async function openV1(url, token) {
 	await bounded(CALL_MS, "no connection", client.connect(transport));
 	return {
 		...wrap(client, transport.protocolVersion),
+		call: (name, args, signal) => client.callTool({ name, arguments: args }, undefined, { signal }),
 		hears: hearsLegacy(client, (notification, handler) => client.setNotificationHandler(
 			NOTIFICATIONS[notification], ({ params }) => handler(params))),
 		progress: async (name) => {
@@ -139,6 +139,7 @@ const openV2 = (mode) => async (url, token) => {
 	const hears = version === MODERN ? hearsModern : hearsLegacy;
 	return {
 		...wrap(client, version),
+		call: (name, args, signal) => client.callTool({ name, arguments: args }, { signal }),
 		hears: hears(client, (notification, handler) => client.setNotificationHandler(
 			notification, ({ params }) => handler(params))),
 		progress: async (name) => {
@@ -211,7 +212,7 @@ export function unprefixed(client) {
 		tools: () => named(client.tools),
 		prompts: () => named(client.prompts),
 		resources: async () => (await client.resources()).map((item) => ({ ...item, uri: placed(item.uri) })),
-		call: (name, args) => client.call(without(name), args),
+		call: (name, ...rest) => client.call(without(name), ...rest),
 		prompt: (name, args) => client.prompt(without(name), args),
 		progress: (name) => client.progress?.(without(name)),
 		read: (uri) => client.read(real(uri)),

@@ -108,6 +108,9 @@ async function runArrangement({ name: arrangement, start, groups }) {
 
 // --- clients -----------------------------------------------------------------------
 
+const applies = (check, client) =>
+	(client.interactive || !check.interactive) && (client.tasks || !check.tasks);
+
 async function tryClient(kind, group, { url, direct }, report, token) {
 	const { open, brief, expected: revision } = clients[kind];
 	let client;
@@ -125,7 +128,7 @@ async function tryClient(kind, group, { url, direct }, report, token) {
 	}
 	const short = brief || token && !client.interactive;
 	for (const check of checks) {
-		if (check.interactive && !client.interactive || check.tasks && !client.tasks || direct && !check.alone || short && !check.brief)
+		if (!applies(check, client) || direct && !check.alone || short && !check.brief)
 			continue;
 		const name = `${group} ${check.name}`;
 		try {

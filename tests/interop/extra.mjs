@@ -1,20 +1,24 @@
-// What the conformance tool does not try, of 2026-07-28, on the wire.
+// What the conformance tool does not try, on the wire.
 
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const META = "io.modelcontextprotocol/";
 const TASKS = `${META}tasks`;
 const REQUEST_MS = 10000;
 
-const headers = (method, name) => ({
+const common = {
 	"content-type": "application/json",
 	accept: "application/json, text/event-stream",
+};
+const headers = (method, name) => ({
+	...common,
 	"mcp-protocol-version": "2026-07-28",
 	"mcp-method": method,
 	...name && { "mcp-name": name },
 });
 
-// extensions: those the client declares.
+// Of 2026-07-28. extensions: those the client declares.
 function post(url, method, params, { name, id = 1, extensions = {} }) {
 	return fetch(url, {
 		method: "POST",
@@ -98,7 +102,50 @@ async function tasksListenUndeclared({ url }) {
 	assert.ok(error.data.requiredCapabilities.extensions[TASKS], JSON.stringify(error.data));
 }
 
+// Of 2025-11-25: its client and session are in the head.
+async function openSession(url) {
+	const send = (head, message, signal = AbortSignal.timeout(REQUEST_MS)) => fetch(url, { method: "POST",
+		headers: { ...common, ...head }, body: JSON.stringify({ jsonrpc: "2.0", ...message }), signal });
+	const opened = await send({}, { id: 0, method: "initialize", params: { protocolVersion: "2025-11-25",
+		capabilities: {}, clientInfo: { name: "interop", version: "1.0.0" } } });
+	await answer(opened);
+	const head = { "mcp-session-id": opened.headers.get("mcp-session-id"), "mcp-protocol-version": "2025-11-25" };
+	await send(head, { method: "notifications/initialized" });
+	return { head, send: (message, signal) => send(head, message, signal) };
+}
+
+// The id of the first event of a stream.
+async function firstId(response) {
+	let seen = "";
+	for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
+		seen += chunk;
+		const id = /^id: ?(.+)\n/m.exec(seen)?.[1];
+		if (id)
+			return id;
+	}
+	throw new Error(`no event has an id: ${seen}`);
+}
+
+// A client that lost the stream of a call gets the result from another one.
+async function resume({ url }) {
+	const { head, send } = await openSession(url);
+	const response = await send({ id: 1, method: "tools/call",
+		params: { name: "slow_compute", arguments: { seconds: 1, label: "resumed" } } });
+	const id = await firstId(response); // leaving the loop closes the stream
+	const end = Date.now() + REQUEST_MS;
+	let again;
+	do { // 409: it has not noticed yet that the first one is gone
+		again = await fetch(url, { headers: { ...head, accept: "text/event-stream", "last-event-id": id },
+			signal: AbortSignal.timeout(REQUEST_MS) });
+	} while (again.status === 409 && Date.now() < end && await sleep(50, true));
+	assert.equal(again.status, 200);
+	const result = await answer(again);
+	assert.equal(result?.id, 1);
+	assert.equal(result.result.content[0].text, "resumed took 1 s");
+}
+
 export const extras = [
+	{ name: "resume", run: resume },
 	{ name: "tasks-listen", run: tasksListen },
 	{ name: "tasks-listen-undeclared", run: tasksListenUndeclared },
 ];

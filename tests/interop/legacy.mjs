@@ -62,7 +62,7 @@ async function converse(run, args, { session, extra, backend }) {
 			extra.sendNotification({ method: "notifications/progress",
 				params: { progressToken, progress, total } }),
 		closeStream: () => extra.closeSSEStream?.(),
-		sleep,
+		sleep: (ms) => sleep(ms, undefined, { signal: extra.signal }),
 		changed: backend.changed,
 		updated: backend.updated,
 		// These revisions have no error for it: a server asks all the same,

@@ -116,7 +116,7 @@ export class ModernBackend {
 				mcpReq.notify({ method: "notifications/progress",
 					params: { progressToken, progress, total } }),
 			closeStream: () => {},
-			sleep,
+			sleep: (ms) => sleep(ms, undefined, { signal: mcpReq.signal }),
 			changed: this.changed,
 			updated: this.updated,
 			missing: (requiredCapabilities) => {
