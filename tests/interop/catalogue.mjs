@@ -128,8 +128,10 @@ async function steps(each) {
 
 const always = () => true;
 
-// State of slow_compute by label.
+// By label: the state of slow_compute, what ends test_held.
 const calls = new Map();
+const held = new Map();
+const HELD_MS = 10000;
 
 // How often each list was changed; the last entry of the list shows it.
 export const changes = { tools: 0, prompts: 0, resources: 0 };
@@ -240,6 +242,22 @@ export const tools = [
 				throw error;
 			}
 			return reply(text(`${args.label} took ${args.seconds} s`));
+		} },
+	{ name: "test_held", description: "Reports progress, and ends when test_release is called.",
+		schema: object({ label: string() }, ["label"]),
+		run: async (args, ctx) => {
+			const released = new Promise((resolve) => held.set(args.label, resolve));
+			await ctx.progress(1, 2);
+			return reply(text(await Promise.race([
+				released.then(() => "released"),
+				ctx.sleep(HELD_MS).then(() => "nobody came"),
+			])));
+		} },
+	{ name: "test_release", description: "Ends a call of test_held.",
+		schema: object({ label: string() }, ["label"]),
+		run: (args) => {
+			held.get(args.label)?.();
+			return reply(text(held.delete(args.label) ? "released" : "unknown"));
 		} },
 	{ name: "test_call_state", description: "How a call of slow_compute is going.",
 		schema: object({ label: string() }, ["label"]),

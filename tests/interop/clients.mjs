@@ -5,7 +5,7 @@
 //	tools(), prompts(), resources(), templates()	lists, all pages
 //	call(name, args, signal), prompt(name, args), read(uri)	signal: SDK clients only
 //	complete(ref, argument)				SDK clients only
-//	progress(name)	calls a tool: { seen, end }, with times; SDK clients only
+//	progress(name, args, each)	calls a tool, and each(progress); SDK clients only
 //	hears(notification, uri, cause)	runs cause() and waits for the notification,
 //			about the resource when a URI is given; SDK clients only
 //	close()
@@ -120,12 +120,8 @@ async function openV1(url, token) {
 		call: (name, args, signal) => client.callTool({ name, arguments: args }, undefined, { signal }),
 		hears: hearsLegacy(client, (notification, handler) => client.setNotificationHandler(
 			NOTIFICATIONS[notification], ({ params }) => handler(params))),
-		progress: async (name) => {
-			const seen = [];
-			await client.callTool({ name, arguments: {} }, undefined,
-				{ onprogress: (p) => seen.push({ ...p, at: performance.now() }) });
-			return { seen, end: performance.now() };
-		},
+		progress: (name, args, onprogress) =>
+			client.callTool({ name, arguments: args }, undefined, { onprogress }),
 	};
 }
 
@@ -142,12 +138,7 @@ const openV2 = (mode) => async (url, token) => {
 		call: (name, args, signal) => client.callTool({ name, arguments: args }, { signal }),
 		hears: hears(client, (notification, handler) => client.setNotificationHandler(
 			notification, ({ params }) => handler(params))),
-		progress: async (name) => {
-			const seen = [];
-			await client.callTool({ name, arguments: {} },
-				{ onprogress: (p) => seen.push({ ...p, at: performance.now() }) });
-			return { seen, end: performance.now() };
-		},
+		progress: (name, args, onprogress) => client.callTool({ name, arguments: args }, { onprogress }),
 	};
 };
 
@@ -214,7 +205,7 @@ export function unprefixed(client) {
 		resources: async () => (await client.resources()).map((item) => ({ ...item, uri: placed(item.uri) })),
 		call: (name, ...rest) => client.call(without(name), ...rest),
 		prompt: (name, args) => client.prompt(without(name), args),
-		progress: (name) => client.progress?.(without(name)),
+		progress: (name, ...rest) => client.progress(without(name), ...rest),
 		read: (uri) => client.read(real(uri)),
 		hears: (notification, uri, cause) => client.hears(notification, uri && real(uri), cause),
 	};
