@@ -247,8 +247,10 @@ const conformance = (prefix) => [
 	{ name: `${prefix}extra`, run: extraRun },
 ];
 
-const crossing = (prefix, revision) =>
-	({ name: `${prefix}cross-${revision}`, run: revisionRun(revision, { crosses: true }) });
+// A backend of 2026-07-28 cannot leave its stream and be polled: the scenario
+// about that finds nothing to judge.
+const crossing = (prefix, revision) => ({ name: `${prefix}cross-${revision}`,
+	run: revisionRun(revision, { crosses: true, without: ["server-sse-polling"] }) });
 
 const alternation = (name) => ({ name, run: (at, report, group) => test(report, group, () => alternates(at)) });
 
