@@ -5,7 +5,8 @@
 // to ask the client for something; it is then run again with the answers in
 // ctx.answers and the state in ctx.state. fixture.mjs turns that into the
 // protocol of each era. ctx also has: has(capability), log(level, text),
-// progress(done, total), closeStream(), changed(kind), missing(capabilities).
+// progress(done, total), closeStream(), changed(kind), updated(uri),
+// missing(capabilities), sleep(ms), which fails when the call is cancelled.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -112,6 +113,11 @@ const jsonSchema2020 = {
 	additionalProperties: false,
 };
 
+export const TASKS = "io.modelcontextprotocol/tasks";
+export const UI = "io.modelcontextprotocol/ui";
+
+const APP = "ui://fixture/app.html";
+
 async function steps(each) {
 	for (const step of [0, 1, 2]) {
 		if (step > 0)
@@ -119,6 +125,16 @@ async function steps(each) {
 		await each(step);
 	}
 }
+
+const always = () => true;
+
+// By label: the state of slow_compute, what ends test_held.
+const calls = new Map();
+const held = new Map();
+const HELD_MS = 10000;
+
+// How often each list was changed; the last entry of the list shows it.
+export const changes = { tools: 0, prompts: 0, resources: 0 };
 
 function rounds(args, ctx) {
 	const round = ctx.state?.round ?? 0;
@@ -135,8 +151,10 @@ function rounds(args, ctx) {
 	return reply(text(`${ctx.state.name} likes ${ctx.answers.step2?.content?.color}`));
 }
 
-// Fields: name, description, run; schema (default: no arguments), modern
-// (offered to 2026-07-28 clients only), unlisted.
+// Fields: name, description, run; schema (default: no arguments), meta, modern
+// (offered to 2026-07-28 clients only, unless the server is of the older era),
+// unlisted; task (ctx => whether a client that knows tasks gets one now, see
+// tasks.mjs), taskOnly (others are refused).
 export const tools = [
 	// The header scenarios call the first tool with {}: keep this one first.
 	{ name: "test_simple_text", description: "Returns one text.",
@@ -199,6 +217,67 @@ export const tools = [
 		}),
 		run: (args) => reply(text(`region=${args.region} count=${args.count}`)) },
 
+	{ name: "test_app", description: "Has an app that shows its result.",
+		meta: { ui: { resourceUri: APP, visibility: ["model", "app"] } },
+		run: () => reply(text("for the app")) },
+	{ name: "test_trigger_resource_update", description: "Announces that a resource changed.",
+		schema: object({ uri: string("The resource") }, ["uri"]),
+		run: (args, ctx) => {
+			ctx.updated(args.uri);
+			return reply(text(`${args.uri} updated`));
+		} },
+
+	{ name: "greet", description: "Greets, at once.",
+		schema: object({ name: string() }, ["name"]),
+		run: (args) => reply(text(`Hello, ${args.name}!`)) },
+	{ name: "slow_compute", description: "Takes as many seconds as it is told.", task: always,
+		schema: object({ seconds: { type: "number" }, label: string() }, ["seconds"]),
+		run: async (args, ctx) => {
+			calls.set(args.label, "running");
+			try {
+				await ctx.sleep(args.seconds * 1000);
+				calls.set(args.label, "done");
+			} catch (error) {
+				calls.set(args.label, "cancelled");
+				throw error;
+			}
+			return reply(text(`${args.label} took ${args.seconds} s`));
+		} },
+	{ name: "test_held", description: "Reports progress, and ends when test_release is called.",
+		schema: object({ label: string() }, ["label"]),
+		run: async (args, ctx) => {
+			const released = new Promise((resolve) => held.set(args.label, resolve));
+			await ctx.progress(1, 2);
+			return reply(text(await Promise.race([
+				released.then(() => "released"),
+				ctx.sleep(HELD_MS).then(() => "nobody came"),
+			])));
+		} },
+	{ name: "test_release", description: "Ends a call of test_held.",
+		schema: object({ label: string() }, ["label"]),
+		run: (args) => {
+			held.get(args.label)?.();
+			return reply(text(held.delete(args.label) ? "released" : "unknown"));
+		} },
+	{ name: "test_call_state", description: "How a call of slow_compute is going.",
+		schema: object({ label: string() }, ["label"]),
+		run: (args) => reply(text(calls.get(args.label) ?? "unknown")) },
+	{ name: "failing_job", description: "Fails as a tool does; only as a task.", task: always, taskOnly: true,
+		run: () => ({ isError: true, ...reply(text("The job failed")) }) },
+	{ name: "protocol_error_job", description: "Fails as a server does.", task: always,
+		run: () => { throw new Error("The server lost the job"); } },
+	{ name: "confirm_delete", description: "Asks before it deletes.", task: always,
+		schema: object({ filename: string() }, ["filename"]),
+		run: asking((args) => ({ confirm: elicit(`Delete ${args.filename}?`,
+			{ confirm: { type: "boolean" } }, ["confirm"]) }),
+		(a) => a.confirm.content?.confirm ? "deleted" : "kept") },
+	{ name: "multi_input", description: "Asks two things at once.", task: always,
+		run: asking({ user_name: askName, confirm: askOk },
+			(a) => `${a.user_name.content?.name}: ${a.confirm.action}`) },
+	{ name: "test_tool_with_task", description: "Asks first, then works as a task.",
+		task: (ctx) => ctx.answers.user_name !== undefined,
+		run: asking({ user_name: askName }, (a) => `Hello, ${a.user_name.content?.name}!`) },
+
 	{ name: "test_missing_capability", description: "Needs a client that can sample.", modern: true,
 		run: (args, ctx) => ctx.has("sampling") ? reply(text("sampling is declared"))
 			: ctx.missing({ sampling: {} }) },
@@ -244,9 +323,10 @@ export const tools = [
 		}), (a) => `answered: ${Object.keys(a).sort().join(" ")}`) },
 
 	...["tools", "prompts", "resources"].map((kind) => ({
-		name: `test_trigger_${kind.slice(0, -1)}_change`, unlisted: true,
-		description: `Announces a change of the ${kind}.`,
+		name: `test_trigger_${kind.slice(0, -1)}_change`,
+		description: `Changes the list of ${kind}, and says so.`,
 		run: (args, ctx) => {
+			changes[kind]++;
 			ctx.changed(kind);
 			return reply(text(`${kind} changed`));
 		},
@@ -278,6 +358,7 @@ export const prompts = [
 				{ context: string() }, ["context"]) } } },
 ];
 
+// Fields: as listed; text or blob; meta, of the contents; unlisted.
 export const resources = [
 	{ uri: "test://static-text", name: "static-text", description: "A text.", mimeType: "text/plain",
 		text: "This is the content of the static text resource." },
@@ -285,6 +366,8 @@ export const resources = [
 		blob: PNG },
 	{ uri: "test://watched-resource", name: "watched-resource", description: "Can be watched.",
 		mimeType: "text/plain", text: "Watched resource content." },
+	{ uri: APP, unlisted: true, mimeType: "text/html;profile=mcp-app",
+		meta: { ui: { prefersBorder: true } }, text: "<!doctype html><title>App</title>" },
 ];
 
 export const templates = [
@@ -297,7 +380,8 @@ export function read(uri) {
 	const found = resources.find((r) => r.uri === uri);
 	if (found)
 		return [{ uri, mimeType: found.mimeType,
-			...found.text ? { text: found.text } : { blob: found.blob } }];
+			...found.text ? { text: found.text } : { blob: found.blob },
+			...found.meta && { _meta: found.meta } }];
 	const id = /^test:\/\/template\/([^/]+)\/data$/.exec(uri)?.[1];
 	return id && [{ uri, mimeType: "application/json",
 		text: JSON.stringify({ id, templateTest: true, data: `Data for ID: ${id}` }) }];

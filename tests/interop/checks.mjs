@@ -3,9 +3,12 @@
 // Names are taken from the lists, never made up from rules.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const FX = "fx";
 const EVERY = "every";
+const UNTIL_MS = 5000;
 
 const find = (items, key, value) => {
 	const found = items.find((item) => item[key] === value);
@@ -35,7 +38,6 @@ async function toolsList(client) {
 		find(tools, "name", `${FX}_${name}`);
 	for (const name of ["echo", "get-sum", "get-structured-content"])
 		find(tools, "name", `${EVERY}_${name}`);
-	assert.ok(!names.some((name) => name.includes("test_trigger")), "an unlisted tool is listed");
 	const schema = find(tools, "name", `${FX}_json_schema_2020_12_tool`).inputSchema;
 	assert.equal(schema.$schema, "https://json-schema.org/draft/2020-12/schema");
 	assert.equal(schema.$defs.address.$anchor, "addressDef");
@@ -122,11 +124,16 @@ async function completion(client) {
 }
 
 async function progress(client) {
-	const { seen, end } = await client.progress(`${FX}_test_tool_with_progress`);
+	const seen = [];
+	await client.progress(`${FX}_test_tool_with_progress`, {}, (step) => seen.push(step));
 	assert.deepEqual(seen.map((p) => [p.progress, p.total]), [[0, 100], [50, 100], [100, 100]]);
-	// The tool takes 100 ms: a shorter time means that somebody waited for
-	// the result before passing on the first notification.
-	assert.ok(end - seen[0].at > 60, `first notification ${end - seen[0].at} ms before the result`);
+}
+
+// The call ends only when its notification came through before its result.
+async function stream(client) {
+	const args = { label: randomUUID() };
+	const release = () => client.call(`${FX}_test_release`, args);
+	assert.equal(onlyText(await client.progress(`${FX}_test_held`, args, release)), "released");
 }
 
 async function elicitation(client) {
@@ -139,19 +146,102 @@ async function sampling(client) {
 		"LLM response: Paris");
 }
 
+async function questions(client) {
+	const call = async (name) => onlyText(await client.call(`${FX}_test_input_required_result_${name}`, {}));
+	assert.equal(await call("multiple_inputs"), "Paris Ada, 1 roots");
+	assert.equal(await call("multi_round"), "Ada likes green");
+	assert.equal(await call("request_state"), "state-ok");
+	assert.equal(await call("list_roots"), "Roots: file:///interop");
+	assert.equal(await call("capabilities"), "answered: client_roots greeting user_name");
+}
+
+async function promptQuestion(client) {
+	const { messages } = await client.prompt(`${FX}_test_input_required_result_prompt`);
+	assert.equal(messages[0].content.text, "Context: tests");
+}
+
+async function app(client) {
+	const { _meta: meta } = find(await client.tools(), "name", `${FX}_test_app`);
+	assert.deepEqual(meta.ui.visibility, ["model", "app"]);
+	assert.match(meta.ui.resourceUri, /^ui:\/\//);
+	assert.ok(!(await client.resources()).some(({ uri }) => uri === meta.ui.resourceUri), "the app is listed");
+	const [content] = (await client.read(meta.ui.resourceUri)).contents;
+	assert.equal(content.mimeType, "text/html;profile=mcp-app");
+	assert.deepEqual(content._meta, { ui: { prefersBorder: true } });
+	assert.equal(content.text, "<!doctype html><title>App</title>");
+}
+
+// The inspector knows tasks and gets one; the others wait for the result.
+async function work(client) {
+	assert.equal(onlyText(await client.call(`${FX}_slow_compute`, { seconds: 0.3, label: "work" })),
+		"work took 0.3 s");
+}
+
+async function taskOnly(client) {
+	const result = await client.call(`${FX}_failing_job`, {});
+	assert.equal(result.isError, true);
+	assert.equal(onlyText(result), "The job failed");
+}
+
+async function until(what, holds) {
+	const end = Date.now() + UNTIL_MS;
+	while (!await holds()) {
+		assert.ok(Date.now() < end, `${what} within ${UNTIL_MS} ms`);
+		await sleep(50);
+	}
+}
+
+async function cancel(client) {
+	const label = randomUUID();
+	const abort = new AbortController();
+	const call = client.call(`${FX}_slow_compute`, { seconds: 30, label }, abort.signal);
+	call.catch(() => {}); // awaited below
+	const has = (state) => until(`not ${state}`, async () =>
+		onlyText(await client.call(`${FX}_test_call_state`, { label })) === state);
+	await has("running");
+	abort.abort();
+	await assert.rejects(call);
+	await has("cancelled");
+}
+
+async function listChanges(client) {
+	for (const kind of ["tool", "prompt", "resource"])
+		await client.hears(`notifications/${kind}s/list_changed`, undefined,
+			() => client.call(`${FX}_test_trigger_${kind}_change`, {}));
+	const changed = (items) => items.some(({ description }) => /Changed [1-9]\d* times/.test(description));
+	assert.ok(changed(await client.tools()), "an old list");
+}
+
+async function resourceUpdates(client) {
+	const uri = findUri(await client.resources(), "uri", "test", FX, "watched-resource");
+	await client.hears("notifications/resources/updated", uri,
+		() => client.call(`${FX}_test_trigger_resource_update`, { uri: "test://watched-resource" }));
+}
+
 // interactive: for clients that live longer than one operation.
-// asksClient: needs a request from the server to the client.
+// tasks: for clients that know the tasks extension.
+// brief: for a client of which little is new.
+// alone: asks only the fixture, and holds for it without a gateway too.
 export const checks = [
-	{ name: "tools-list", run: toolsList },
-	{ name: "tools-call", run: toolsCall },
-	{ name: "tools-header-parameter", run: toolsHeader },
+	{ name: "tools-list", run: toolsList, brief: true },
+	{ name: "tools-call", run: toolsCall, brief: true },
+	{ name: "tools-header-parameter", run: toolsHeader, alone: true },
 	{ name: "tools-structured", run: toolsStructured },
 	{ name: "tools-error", run: toolsError },
 	{ name: "prompts", run: prompts },
 	{ name: "resources", run: resources },
 	{ name: "resource-templates", run: templates },
+	{ name: "app", run: app, alone: true },
+	{ name: "work", run: work, alone: true },
+	{ name: "task-only", run: taskOnly, alone: true, tasks: true },
 	{ name: "completion", run: completion, interactive: true },
-	{ name: "progress", run: progress, interactive: true },
-	{ name: "elicitation", run: elicitation, interactive: true, asksClient: true },
-	{ name: "sampling", run: sampling, interactive: true, asksClient: true },
+	{ name: "progress", run: progress, interactive: true, alone: true },
+	{ name: "stream", run: stream, interactive: true, alone: true },
+	{ name: "elicitation", run: elicitation, interactive: true, alone: true },
+	{ name: "sampling", run: sampling, interactive: true, alone: true },
+	{ name: "questions", run: questions, interactive: true, alone: true },
+	{ name: "prompt-question", run: promptQuestion, interactive: true, alone: true },
+	{ name: "cancel", run: cancel, interactive: true, alone: true },
+	{ name: "list-changes", run: listChanges, interactive: true, alone: true },
+	{ name: "resource-updates", run: resourceUpdates, interactive: true, alone: true },
 ];

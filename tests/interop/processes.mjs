@@ -1,6 +1,7 @@
 // Child processes of a test run: started, watched, always stopped.
 
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
 const KEPT_LINES = 200; // of a child's output
@@ -126,12 +127,25 @@ export function bounded(ms, what, promise) {
 	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-export function freePort() {
-	return new Promise((resolve, reject) => {
-		const probe = createServer().once("error", reject);
-		probe.listen(0, "127.0.0.1", () => {
-			const { port } = probe.address();
-			probe.close(() => resolve(port));
-		});
+// Below the range that connections take their ports from, so that a port is
+// still free when it is used.
+const PORTS = { first: 12000, last: 32000 };
+const given = new Set();
+
+function isFree(port) {
+	return new Promise((resolve) => {
+		const probe = createServer().once("error", () => resolve(false));
+		probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
 	});
+}
+
+export async function freePort() {
+	for (;;) {
+		const port = randomInt(PORTS.first, PORTS.last);
+		if (given.has(port))
+			continue;
+		given.add(port);
+		if (await isFree(port))
+			return port;
+	}
 }
