@@ -648,12 +648,18 @@ static void pass_id(struct call *c)
 	struct reply *r = c->reply;
 	struct span line = rejoin_line(c);
 	struct parts event = { .n = 0 };
+	char retry[40];
+	int n = 0;
 
 	if (!line.len || !r || !r->accepts_events)
 		return;
 	if (!r->begun)
 		r->ops->begin(r, 200, REPLY_EVENTS);
+	if (c->retry_ms)
+		n = snprintf(retry, sizeof(retry), "retry: %llu\n",
+		             (unsigned long long)c->retry_ms);
 	parts_add(&event, line);
+	parts_add(&event, span_of(retry, (size_t)n));
 	parts_add(&event, SPAN("data:\n\n"));
 	r->ops->more(r, event.iov, event.n);
 }

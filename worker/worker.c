@@ -64,12 +64,13 @@ static void on_acceptable(struct source *src, uint32_t events)
 /* Accept from all sockets, once there is something to serve from. */
 static void listen_all(struct worker *w)
 {
-	if (!w->snap || w->draining)
+	if (!w->snap)
 		return;
 	for (size_t i = 0; i < w->n_listeners; i++) {
 		struct listener *l = &w->listeners[i];
 
-		if (l->src.fd < 0 || l->src.events)
+		if (l->src.fd < 0 || l->src.events ||
+		    (w->draining && !l->handover))
 			continue;
 		int err = loop_add(w->loop, &l->src, EPOLLIN);
 		if (err < 0)
@@ -227,7 +228,11 @@ static void on_snapshot(struct worker *w, int fd)
 
 void serve_check_drained(struct worker *w)
 {
-	if (w->draining && !w->conns)
+	/* When the others go on, clients may still come back to what waits. */
+	bool waits =
+		w->proxy.n_waiting > 0 && !atomic_load(&w->board->draining);
+
+	if (w->draining && !w->conns && !waits)
 		loop_stop(w->loop);
 }
 
@@ -252,7 +257,7 @@ static void drain(struct worker *w, uint64_t grace_ms)
 	for (size_t i = 0; i < w->n_listeners; i++) {
 		struct listener *l = &w->listeners[i];
 
-		if (l->src.fd < 0)
+		if (l->src.fd < 0 || l->handover)
 			continue;
 		if (l->src.events) {
 			on_acceptable(&l->src, EPOLLIN);
@@ -346,6 +351,7 @@ static void on_beat(struct timer *t)
 	struct worker *w = CONTAINER_OF(t, struct worker, beat);
 
 	atomic_store(&w->me->beat_ms, loop_now_ms(w->loop));
+	serve_check_drained(w);
 	loop_timer(w->loop, t, BEAT_MS, on_beat);
 }
 

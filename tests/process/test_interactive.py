@@ -382,6 +382,19 @@ def test_too_many_wait():
         assert run_modern(g.client()) == expected(["form"])
 
 
+def test_fewer_workers_while_calls_are_parked():
+    """A worker that has to go waits for what it keeps."""
+    with Backend("alpha", "legacy", tools=[asker("legacy", "form")]) as alpha, \
+            Gateway(alpha, workers=3) as g:
+        waiting = [answer_all(call_modern(g.client()).result)
+                   for _ in range(12)]
+        g.reload(workers=1)
+        for answers in waiting:
+            r = call_modern(g.client(), answers=answers)
+            assert r.result["content"][0]["text"] == expected(["form"])
+        eventually(lambda: len(g.workers()) == 1, "the others have gone")
+
+
 def test_a_reload_while_a_call_is_parked():
     with Backend("alpha", "legacy", tools=[asker("legacy", "form")]) as alpha, \
             Gateway(alpha) as g:
