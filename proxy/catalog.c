@@ -309,6 +309,11 @@ static size_t scheme_len(struct span uri)
 	return span_starts(span_from(uri, n), SPAN("://")) ? n + 3 : n + 1;
 }
 
+bool catalog_has_scheme(struct span uri)
+{
+	return scheme_len(uri) > 0;
+}
+
 bool catalog_is_app(struct span uri)
 {
 	return span_starts(uri, SPAN("ui://")) && uri.len > 5;

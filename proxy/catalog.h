@@ -84,6 +84,9 @@ enum own_tool { OWN_HEALTH, OWN_LIST_BACKENDS, OWN_AUDIT_LOG, OWN_TOOLS };
 void catalog_public_uri(struct span identifier, struct span uri,
                         struct buf *out);
 
+/* Does it begin with a scheme (RFC 3986, section 3.1)? */
+bool catalog_has_scheme(struct span uri);
+
 /* Is it the URI of a page of an MCP App (ui://...)? */
 bool catalog_is_app(struct span uri);
 

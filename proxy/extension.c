@@ -4,7 +4,6 @@
 
 #include "lib/value.h"
 #include "proxy/message.h"
-#include "proxy/sealed.h"
 
 #define OFFICIAL "io.modelcontextprotocol/"
 #define KEY(text)                      \
@@ -280,6 +279,18 @@ bool extension_forward(const struct snapshot *snap, uint32_t backend,
 	}
 	buf_free(&object);
 	return others;
+}
+
+uint32_t extension_session(const struct snapshot *snap, uint32_t backend,
+                           uint32_t abilities)
+{
+	const struct origin *o = snapshot_origin(snap, backend);
+	struct span has = snapshot_text(snap, o->extensions[VIEW_LEGACY]);
+
+	if ((o->abilities & ABILITY_UI) &&
+	    (extension_abilities(has) & ABILITY_UI))
+		return abilities & ~CLIENT_TASKS;
+	return abilities & ~EXTENSION_CLIENTS;
 }
 
 uint32_t extension_backend(const struct snapshot *snap, uint32_t ability)

@@ -24,6 +24,7 @@
 #include "lib/base.h"
 #include "lib/buf.h"
 #include "lib/span.h"
+#include "proxy/sealed.h"
 #include "shm/snapshot.h"
 
 #define EXTENSION_TASKS "io.modelcontextprotocol/tasks"
@@ -38,6 +39,7 @@
 #define EXTENSION_BYTES_MAX 8192 /* of one backend in one era, settings too */
 
 #define EXTENSION_ABILITIES (ABILITY_TASKS | ABILITY_UI | ABILITY_SKILLS)
+#define EXTENSION_CLIENTS   (CLIENT_TASKS | CLIENT_UI)
 
 /*
  * Append what can be kept of a backend's capabilities.extensions (raw) as a
@@ -75,6 +77,11 @@ MUST_CHECK int extension_offer(const struct extension_source *sources,
 bool extension_forward(const struct snapshot *snap, uint32_t backend,
                        struct span declared, uint32_t abilities, bool first,
                        struct buf *out);
+
+/* What a client can do (CLIENT_*), with those extensions only that a legacy
+ * backend has, and so is told of in initialize. */
+uint32_t extension_session(const struct snapshot *snap, uint32_t backend,
+                           uint32_t abilities);
 
 /* The one backend that has a sole extension (ABILITY_*); the number of
  * backends: none, or more than one. */

@@ -80,6 +80,8 @@ void sealed_capabilities(uint32_t abilities, struct buf *out)
 		  CLIENT_SAMPLING | CLIENT_TOOLS | CLIENT_CONTEXT,
 		  "\"sampling\":{\"tools\":{},\"context\":{}}" },
 		{ CLIENT_ROOTS, CLIENT_ROOTS, "\"roots\":{}" },
+		{ CLIENT_UI, CLIENT_UI,
+		  "\"extensions\":{" EXTENSION_UI_CLIENT "}" },
 	};
 	bool first = true;
 
