@@ -12,6 +12,7 @@
 #include "proxy/rejoin.h"
 #include "proxy/relay.h"
 #include "proxy/sealed.h"
+#include "proxy/task.h"
 #include "proxy/trace.h"
 #include "proxy/waiting.h"
 
@@ -608,6 +609,8 @@ static void compose(struct call *c, const struct message *msg,
 	if (msg->params.len)
 		add_members(out, msg->params, &first, skip,
 		            modern ? ARRAY_LEN(skip) : 3);
+	if (task_required(c))
+		add_member(out, &first, "task", SPAN("{}"));
 	add_member(out, &first, "inputResponses", msg->input_responses);
 	add_member(out, &first, "requestState", msg->request_state);
 	if (c->server == VIEW_MODERN || c->has_token || msg->meta.len ||
@@ -783,7 +786,7 @@ void call_prepare(struct call *c)
 	c->running = true;
 	c->error_status = false;
 	c->result_open = false;
-	c->passes_types = false;
+	c->passes_types = c->follows_task = false;
 	c->retry_ms = 0;
 	c->rejoins = 0;
 	c->body.max = max;

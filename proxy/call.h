@@ -89,6 +89,7 @@ struct call {
 	struct caller caller; /* set by the worker before call_start() */
 	uint32_t abilities;   /* of these, what can be used on this way */
 	bool running, retried, error_status, has_token;
+	bool follows_task; /* a legacy backend's own: its result is awaited */
 	bool passes_types; /* an extension that only passes through is in use */
 	bool parked;       /* it has no client: reply is NULL */
 	uint8_t missing;   /* 1 + enum question_kind: it was asked what its

@@ -337,7 +337,7 @@ void deliver_result(struct call *c, const struct span *found)
 		deliver_input(c, found);
 		return;
 	}
-	if (!check_type(c, found))
+	if (task_follow(c, result) || !check_type(c, found))
 		return;
 	c->reply->outcome =
 		value_type(found[RELAY_RESULT_IS_ERROR]) == VALUE_TRUE

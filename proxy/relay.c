@@ -9,6 +9,7 @@
 #include "proxy/downgrade.h"
 #include "proxy/rejoin.h"
 #include "proxy/sealed.h"
+#include "proxy/task.h"
 #include "proxy/waiting.h"
 
 #define KEY(text)                      \

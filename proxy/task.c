@@ -176,3 +176,57 @@ bool task_accept(struct call *c, struct span type, struct span result)
 	           "its task asks for what this client has not declared");
 	return false;
 }
+
+/* ---- tools that run as tasks only ---- */
+
+bool task_required(const struct call *c)
+{
+	return c->server == VIEW_LEGACY && c->entry &&
+	       (c->entry->flags & ENTRY_TASK) &&
+	       c->method->id == METHOD_TOOLS_CALL;
+}
+
+/* A request about the task, its raw id, in place of the one before. */
+static void ask_for(struct buf *out, uint64_t id, const char *method,
+                    struct span task)
+{
+	buf_addf(out,
+	         "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"%s\","
+	         "\"params\":{\"taskId\":%.*s}}",
+	         (unsigned long long)id, method, SPAN_ARG(task));
+}
+
+bool task_follow(struct call *c, struct span result)
+{
+	struct span id =
+		value_get(value_get(result, SPAN("task")), SPAN("taskId"));
+	struct buf next = { .max = c->body.max };
+
+	if (!task_required(c) || c->follows_task ||
+	    value_type(id) != VALUE_STRING || id.len > TASK_ID_MAX)
+		return false;
+	c->follows_task = true;
+	c->id = ++c->proxy->next_id;
+	ask_for(&next, c->id, "tasks/result", id);
+	exchange_detach(&c->x);
+	buf_free(&c->body);
+	c->body = next;
+	buf_reset(&c->in);
+	buf_reset(&c->event); /* of the stream before */
+	c->x.repeatable = true;
+	c->attempt++;
+	call_send(c);
+	return true;
+}
+
+void task_stop(struct call *c)
+{
+	struct span params = value_get(buf_span(&c->body), SPAN("params"));
+	struct buf text = { .max = 2 * TASK_ID_MAX };
+
+	ask_for(&text, ++c->proxy->next_id, "tasks/cancel",
+	        value_get(params, SPAN("taskId")));
+	if (buf_err(&text) == 0)
+		relay_post(c, buf_span(&text));
+	buf_free(&text);
+}

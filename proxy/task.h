@@ -60,6 +60,17 @@ MUST_CHECK bool task_route(const struct snapshot *snap,
                            const struct message *msg, struct route *route,
                            struct scope_set *needs, struct problem *why);
 
+/* Must this call of a legacy backend ask for a task (MCP 2025-11-25,
+ * "execution.taskSupport")? Clients are offered none there: the gateway waits
+ * for its result in their place. */
+bool task_required(const struct call *c);
+
+/* Is this result of such a call its task? Then the call goes on. */
+bool task_follow(struct call *c, struct span result);
+
+/* Nobody waits for the task any more: its backend is told. */
+void task_stop(struct call *c);
+
 /* Is a result of this type (raw; empty: none) about a task? */
 bool task_concerns(const struct call *c, struct span type);
 

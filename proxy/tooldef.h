@@ -32,7 +32,7 @@ struct tooldef {
 	struct span input_schema, output_schema, execution; /* raw values */
 	struct span apps[2]; /* of a tool: raw values of _meta.ui.resourceUri,
 	                        and of _meta["ui/resourceUri"] as it was */
-	uint32_t flags; /* ENTRY_READ_ONLY, ENTRY_IDEMPOTENT, ENTRY_OUTPUT */
+	uint32_t flags;      /* ENTRY_READ_ONLY, _IDEMPOTENT, _OUTPUT, _TASK */
 	size_t n_mirrors;
 	struct tooldef_mirror mirrors[TOOLDEF_MIRRORS_MAX];
 	struct buf strings;

@@ -149,10 +149,11 @@ struct origin {
 #define ABILITY_UI     128u /* io.modelcontextprotocol/ui, MCP Apps */
 #define ABILITY_SKILLS 256u /* io.modelcontextprotocol/skills */
 
-#define ENTRY_OWN        1u /* answered by the gateway itself; no backend */
-#define ENTRY_READ_ONLY  2u /* annotations.readOnlyHint is true */
-#define ENTRY_IDEMPOTENT 4u /* annotations.idempotentHint is true */
-#define ENTRY_OUTPUT     8u /* has an outputSchema */
+#define ENTRY_OWN        1u  /* answered by the gateway itself; no backend */
+#define ENTRY_READ_ONLY  2u  /* annotations.readOnlyHint is true */
+#define ENTRY_IDEMPOTENT 4u  /* annotations.idempotentHint is true */
+#define ENTRY_OUTPUT     8u  /* has an outputSchema */
+#define ENTRY_TASK       16u /* runs as a task only (MCP 2025-11-25) */
 
 /* An argument that travels in a header too (x-mcp-header). */
 struct mirror {

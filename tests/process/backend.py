@@ -785,6 +785,47 @@ class Tasks:
             exchange.result({})
 
 
+class CoreTasks:
+    """Tasks of 2025-11-25, for a legacy backend: tools that run as nothing
+    else, and tasks/result, which waits until finish()."""
+
+    def __init__(self, backend, id="own/t\u00e4sk"):
+        self.backend, self.id = backend, id
+        self.done = threading.Event()
+        self.answer = None      # of tasks/result: handler(exchange)
+        self.token = None       # of progress, for the life of the task
+        backend.methods.update({"tasks/result": self.result,
+                                "tasks/cancel": self.cancel})
+
+    def tool(self, name):
+        return tool(name, self.begin, execution={"taskSupport": "required"})
+
+    def begin(self, exchange):
+        if not isinstance(exchange.request.params.get("task"), dict):
+            return exchange.error(-32601, "only as a task")
+        self.token = exchange.request.meta.get("progressToken")
+        return exchange.result({"task": {
+            "taskId": self.id, "status": "working", "ttl": 60000,
+            "createdAt": "2026-01-01T00:00:00Z",
+            "lastUpdatedAt": "2026-01-01T00:00:00Z"}})
+
+    def finish(self, handler=None):
+        self.answer = handler or echo
+        self.done.set()
+
+    def result(self, exchange):
+        self.backend.check(exchange.request.params["taskId"] == self.id,
+                           "another task: %r" % exchange.request.params)
+        exchange.event(b"")  # the head, and nothing yet
+        while not self.done.wait(0.02):
+            if exchange.peer_closed(within=0.01):
+                exchange.close()
+        self.answer(exchange)
+
+    def cancel(self, exchange):
+        exchange.result({"status": "cancelled"})
+
+
 # -- handlers of tools that behave
 
 def steps(count=3, gate=None, level="info"):

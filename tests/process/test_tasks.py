@@ -3,9 +3,10 @@
 import pytest
 
 import backend as b
-from backend import Backend, Tasks
+from backend import Backend, CoreTasks, Tasks
 from harness import Gateway
-from messages import META, TASKS, declaring, initialize_params, sentinel
+from messages import (META, MODERN, TASKS, client_meta, declaring,
+                      initialize_params, modern, sentinel)
 from wire import eventually
 
 KEY = "a-session-key-of-more-than-32-characters"
@@ -405,3 +406,72 @@ def test_uris_in_the_result_of_a_task(pair, client):
     assert found == {**link, "uri": public}
 
 
+
+
+# -- tools of 2025-11-25 that run as tasks only
+
+@pytest.fixture
+def core():
+    with Backend("alpha", era="legacy") as alpha:
+        tasks = CoreTasks(alpha)
+        alpha.tools = [tasks.tool("job"), b.tool("echo")]
+        with Gateway(alpha, workers=1) as g:
+            yield g, alpha, tasks
+
+
+@pytest.mark.parametrize("version", [MODERN, "2025-11-25"])
+@pytest.mark.parametrize("answers", ["json", "sse"])
+def test_a_tool_that_only_runs_as_a_task(core, version, answers):
+    g, alpha, tasks = core
+    alpha.answers = answers
+
+    def answer(exchange):
+        exchange.notify("notifications/progress", {
+            "progressToken": tasks.token, "progress": 1})
+        exchange.result({"content": [{"type": "text", "text": "done"}]})
+    tasks.finish(answer)
+    with g.client() as c:
+        meta = {"progressToken": "p"}
+        params = {"name": "alpha_job", "arguments": {"x": 1}}
+        if version == MODERN:
+            r = c.modern("tools/call", params, meta=client_meta(
+                progressToken="p"))
+        else:
+            r = c.legacy("tools/call", {**params, "_meta": meta})
+        last = r.messages[-1]["result"]
+        assert last["content"][0]["text"] == "done"
+        assert r.messages[0]["params"] == {"progressToken": "p", "progress": 1}
+        assert c.call("alpha_echo", {"nonce": "n"}, version) == "n"
+    first, second = alpha.last("tools/call"), alpha.last("tasks/result")
+    assert alpha.calls("tools/call")[0].params["task"] == {}
+    assert "task" not in first.params and first.params["name"] == "echo"
+    assert second.message["id"] != alpha.calls("tools/call")[0].message["id"]
+
+
+def test_a_task_that_fails(core):
+    g, alpha, tasks = core
+    tasks.finish(lambda e: e.error(-31050, "it broke"))
+    with g.client() as c:
+        r = begin(c, "alpha_job", None)
+        assert r.json["error"] == {"code": -31050, "message": "it broke"}
+
+
+def test_a_client_that_does_not_wait_for_the_task(core):
+    g, alpha, tasks = core
+    with g.connect() as c:
+        c.send(modern("tools/call", {"name": "alpha_job", "arguments": {}}))
+        alpha.wait_for("tasks/result")
+    last = alpha.wait_for("tasks/cancel")
+    assert last.params == {"taskId": tasks.id}
+    assert not alpha.calls("notifications/cancelled")
+
+
+def test_a_task_nobody_asked_for_is_a_result(core):
+    """What has a member task is a task only where one was asked for."""
+    g, alpha, tasks = core
+    odd = {"content": [], "task": {"taskId": "x"}}
+    alpha.set_handler("echo", lambda e: e.result(odd))
+    with g.client() as c:
+        r = c.modern("tools/call", {"name": "alpha_echo", "arguments": {}})
+        assert r.result["task"] == odd["task"]
+    assert not alpha.calls("tasks/result")
