@@ -6,16 +6,21 @@
 #include "lib/clock.h"
 #include "lib/value.h"
 #include "lib/version.h"
+#include "proxy/extension.h"
 
 #define LEGACY_OFFER "2025-11-25"
 #define CLIENT_INFO  "{\"name\":\"oci-mcp-gateway\",\"version\":\"" VERSION "\"}"
+
+/* Backends may list the tools of MCP Apps only to who shows them; which of our
+ * clients do is not known here, so it is what all of them together can do. */
+#define CAPABILITIES "{\"extensions\":{" EXTENSION_UI_CLIENT "}}"
 
 /* The metadata of every modern request. */
 #define META                                                      \
 	"\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":" \
 	"\"" ASK_MODERN_VERSION "\","                             \
 	"\"io.modelcontextprotocol/clientInfo\":" CLIENT_INFO "," \
-	"\"io.modelcontextprotocol/clientCapabilities\":{}}"
+	"\"io.modelcontextprotocol/clientCapabilities\":" CAPABILITIES "}"
 
 #define LINGER_MS        100  /* for a body to end behind its answer */
 #define REPLY_TIMEOUT_MS 5000 /* for what nobody waits for */
@@ -368,9 +373,9 @@ void ask_send(struct ask *a, enum view_era era, enum ask_method method,
 	if (era == VIEW_MODERN)
 		buf_puts(&body, META);
 	if (method == ASK_INITIALIZE)
-		buf_puts(&body,
-		         "\"protocolVersion\":\"" LEGACY_OFFER "\","
-		         "\"capabilities\":{},\"clientInfo\":" CLIENT_INFO);
+		buf_puts(&body, "\"protocolVersion\":\"" LEGACY_OFFER "\","
+		                "\"capabilities\":" CAPABILITIES
+		                ",\"clientInfo\":" CLIENT_INFO);
 	if (params.len)
 		buf_addf(&body, "%s%.*s", era == VIEW_MODERN ? "," : "",
 		         SPAN_ARG(params));

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "lib/crypto.h"
+#include "proxy/extension.h"
 #include "proxy/relay.h"
 
 #define FIELDS_MAX 4096
@@ -92,7 +93,8 @@ void backsession_begin(struct call *c)
 	buf_reset(&c->given);
 	if (c->server != VIEW_LEGACY || !(b->flags & BACKEND_PER_CLIENT))
 		return;
-	c->key.abilities = c->caller.abilities;
+	c->key.abilities =
+		extension_session(c->snap, c->backend, c->caller.abilities);
 	if (!backsession_find(c->snap, c->backend, c->caller.sessions, &id,
 	                      &c->given)) {
 		c->key.owner = c->number | SINGLE;

@@ -8,8 +8,11 @@
 #include "lib/version.h"
 #include "proxy/backsession.h"
 #include "proxy/catalog.h"
+#include "proxy/extension.h"
 #include "proxy/rejoin.h"
 #include "proxy/relay.h"
+#include "proxy/sealed.h"
+#include "proxy/task.h"
 #include "proxy/trace.h"
 #include "proxy/waiting.h"
 
@@ -173,6 +176,26 @@ static bool route_entry(const struct snapshot *snap, struct route *route,
 	return true;
 }
 
+/*
+ * A URI that no list has, but that can be one backend's only: a tool of it
+ * names it, or it is of the kind that its extension has.
+ */
+static bool find_sole(const struct snapshot *snap, const struct view *view,
+                      struct route *route, struct span uri)
+{
+	const struct reference *r = snapshot_reference(snap, view, uri);
+	uint32_t ability = extension_of_uri(uri);
+
+	if (r)
+		route->backend = r->backend;
+	else if (view->abilities & ability)
+		route->backend = extension_backend(snap, ability);
+	else
+		return false;
+	set_name(route, uri);
+	return route->backend < snap->head->backends.len;
+}
+
 static bool route_uri(const struct snapshot *snap, const struct view *view,
                       struct route *route)
 {
@@ -188,7 +211,8 @@ static bool route_uri(const struct snapshot *snap, const struct view *view,
 		route->backend = e->backend;
 		return set_own_uri(snap, route, uri);
 	}
-	return find_prefix(snap, route, uri);
+	return find_prefix(snap, route, uri) ||
+	       find_sole(snap, view, route, uri);
 }
 
 /* The raw string that says where a completion goes, and its kind. */
@@ -255,10 +279,17 @@ bool call_route(const struct snapshot *snap, const struct message *msg,
 
 	route->entry = NULL;
 	route->own = false;
-	if (!read_name(msg, route, &by_uri, why))
-		return false;
-	if (!find_target(snap, msg, by_uri, route))
-		return unknown(msg, route, why);
+	route->name_len = route->public_len = 0;
+	if (msg->method->work == WORK_SOLE) {
+		route->backend = extension_backend(snap, msg->method->ability);
+		if (route->backend == snap->head->backends.len)
+			return unknown(msg, route, why);
+	} else {
+		if (!read_name(msg, route, &by_uri, why))
+			return false;
+		if (!find_target(snap, msg, by_uri, route))
+			return unknown(msg, route, why);
+	}
 	if (!route->own && !choose_era(snap, msg->era, route)) {
 		problem_set(
 			why, 200, RPC_INTERNAL,
@@ -439,14 +470,13 @@ static const struct span hop_keys[] = {
 	{ "tracestate", 10 },
 };
 
-/*
- * What the client can do through this gateway. Extensions need identifiers of
- * theirs mapped, so none is declared to the backend.
- */
-static void add_capabilities(struct buf *out, const struct call *c,
+/* What the client can do through this gateway. */
+static void add_capabilities(struct call *c, struct buf *out,
                              const struct message *msg)
 {
 	static const struct span skip[] = { { "extensions", 10 } };
+	struct span declared = value_get(msg->capabilities, skip[0]);
+	size_t from = out->len + 1;
 	bool first = true;
 
 	buf_putc(out, '{');
@@ -454,7 +484,10 @@ static void add_capabilities(struct buf *out, const struct call *c,
 		add_members(out, msg->capabilities, &first, skip,
 		            ARRAY_LEN(skip));
 	else
-		sealed_capabilities(c->abilities, out);
+		sealed_capabilities(c->abilities & ~EXTENSION_CLIENTS, out);
+	c->passes_types =
+		extension_forward(c->snap, c->backend, declared,
+	                          c->caller.abilities, out->len == from, out);
 	buf_putc(out, '}');
 }
 
@@ -471,7 +504,7 @@ static void add_modern_meta(struct call *c, const struct message *msg,
 		buf_puts(out, "{\"name\":\"oci-mcp-gateway\",\"version\":"
 		              "\"" VERSION "\"}");
 	buf_puts(out, ",\"" META "clientCapabilities\":");
-	add_capabilities(out, c, msg);
+	add_capabilities(c, out, msg);
 	if (msg->era == VIEW_MODERN && msg->log_level.at) {
 		buf_puts(out, ",\"" META "logLevel\":");
 		buf_add_span(out, msg->log_level);
@@ -521,17 +554,37 @@ static void add_ref(const struct message *msg, const struct route *route,
 	buf_putc(out, '}');
 }
 
+/* Nothing when there is no value. */
+static void add_member(struct buf *out, bool *first, const char *name,
+                       struct span value)
+{
+	if (!value.at)
+		return;
+	buf_addf(out, "%s\"%s\":", *first ? "" : ",", name);
+	buf_add_span(out, value);
+	*first = false;
+}
+
 static void compose(struct call *c, const struct message *msg,
                     const struct route *route, const struct trace *trace)
 {
-	enum method_work work = msg->method->work;
-	/* name, uri and ref are members like any other where they do not
+	/* Of params. They are members like any other where they do not
 	 * route. */
+	static const struct span targets[] = {
+		[WORK_BY_NAME] = { "name", 4 },
+		[WORK_BY_URI] = { "uri", 3 },
+		[WORK_BY_REF] = { "ref", 3 },
+		[WORK_BY_TASK] = { "taskId", 6 },
+		[WORK_SOLE] = { "_meta", 5 }, /* none does */
+	};
+	enum method_work work = msg->method->work;
+	/* A task is for the backend to make (MCP 2026-07-28), and not offered
+	 * to older clients. */
 	const struct span skip[] = {
 		SPAN("_meta"),
-		work == WORK_BY_REF   ? SPAN("ref")
-		: work == WORK_BY_URI ? SPAN("uri")
-				      : SPAN("name"),
+		targets[work],
+		msg->method->id == METHOD_TOOLS_CALL ? SPAN("task")
+						     : SPAN("_meta"),
 		SPAN("requestState"),
 		SPAN("inputResponses"),
 	};
@@ -547,24 +600,22 @@ static void compose(struct call *c, const struct message *msg,
 	buf_puts(out, "\",\"params\":{");
 	if (work == WORK_BY_REF) {
 		add_ref(msg, route, out);
+	} else if (work == WORK_SOLE) {
+		first = true;
 	} else {
-		buf_puts(out, work == WORK_BY_URI ? "\"uri\":" : "\"name\":");
+		buf_addf(out, "\"%.*s\":", SPAN_ARG(targets[work]));
 		buf_add_json(out, span_of(route->name, route->name_len));
 	}
 	if (msg->params.len)
 		add_members(out, msg->params, &first, skip,
-		            modern ? ARRAY_LEN(skip) : 2);
-	if (msg->input_responses.at) {
-		buf_puts(out, ",\"inputResponses\":");
-		buf_add_span(out, msg->input_responses);
-	}
-	if (msg->request_state.at) {
-		buf_puts(out, ",\"requestState\":");
-		buf_add_span(out, msg->request_state);
-	}
+		            modern ? ARRAY_LEN(skip) : 3);
+	if (task_required(c))
+		add_member(out, &first, "task", SPAN("{}"));
+	add_member(out, &first, "inputResponses", msg->input_responses);
+	add_member(out, &first, "requestState", msg->request_state);
 	if (c->server == VIEW_MODERN || c->has_token || msg->meta.len ||
 	    trace->parent_len) {
-		buf_putc(out, ',');
+		buf_puts(out, first ? "" : ",");
 		add_meta(c, msg, trace, out);
 	}
 	c->params_end = out->len;
@@ -600,6 +651,16 @@ static void add_other_params(struct call *c, const struct h1_head *head)
 	}
 }
 
+/* A name that we do not read passes as it came. */
+static void add_name(const struct h1_head *head, struct buf *out)
+{
+	if (head->seen[H1_MCP_NAME] != 1)
+		return;
+	buf_puts(out, "Mcp-Name: ");
+	buf_add_span(out, h1_value(head, H1_MCP_NAME));
+	buf_puts(out, "\r\n");
+}
+
 /* Fields that name the target, for modern backends. */
 static void add_fields(struct call *c, const struct message *msg,
                        const struct h1_head *head, const struct route *route)
@@ -612,6 +673,10 @@ static void add_fields(struct call *c, const struct message *msg,
 	buf_puts(out, "\r\n");
 	if (msg->method->work == WORK_BY_REF)
 		return;
+	if (msg->method->work == WORK_SOLE) {
+		add_name(head, out);
+		return;
+	}
 	buf_puts(out, "Mcp-Name: ");
 	message_sentinel(span_of(route->name, route->name_len), out);
 	buf_puts(out, "\r\n");
@@ -721,12 +786,15 @@ void call_prepare(struct call *c)
 	c->running = true;
 	c->error_status = false;
 	c->result_open = false;
+	c->passes_types = c->follows_task = false;
 	c->retry_ms = 0;
 	c->rejoins = 0;
 	c->body.max = max;
 	c->fields.max = 65536;
 	c->client_id.max = MESSAGE_ID_MAX;
 	c->client_token.max = MESSAGE_TOKEN_MAX;
+	c->task.max = MESSAGE_URI_MAX;
+	buf_reset(&c->task);
 	c->in.max = (size_t)s->limits_message_bytes;
 	c->out.max = 4 * (size_t)s->limits_message_bytes;
 	c->sse.data.max = (size_t)s->limits_message_bytes;
@@ -747,11 +815,14 @@ void call_start(struct call *c, const struct message *msg,
 	/* A legacy client is asked on a stream, or not at all. */
 	c->abilities = c->caller.abilities;
 	if (c->client == VIEW_LEGACY && !c->reply->accepts_events)
-		c->abilities = 0;
+		c->abilities &= EXTENSION_CLIENTS;
+	c->abilities = extension_session(c->snap, c->backend, c->abilities);
 	c->id = ++c->proxy->next_id;
 	c->number = c->id;
 	call_prepare(c);
 	take_client(c, msg);
+	if (msg->method->work == WORK_BY_TASK)
+		buf_add_span(&c->task, msg->name);
 	trace_read(msg->meta, head, &trace);
 	compose(c, msg, route, &trace);
 	if (c->server == VIEW_MODERN)
@@ -851,6 +922,7 @@ void call_fini(struct call *c)
 	shrink(&c->fields);
 	shrink(&c->client_id);
 	shrink(&c->client_token);
+	shrink(&c->task);
 	shrink(&c->in);
 	shrink(&c->out);
 	sse_fini(&c->sse);
@@ -884,6 +956,7 @@ void call_free_spare(struct proxy *proxy)
 		buf_free(&c->rejoin_fields);
 		buf_free(&c->client_id);
 		buf_free(&c->client_token);
+		buf_free(&c->task);
 		buf_free(&c->in);
 		buf_free(&c->out);
 		free(c);

@@ -89,12 +89,14 @@ struct call {
 	struct caller caller; /* set by the worker before call_start() */
 	uint32_t abilities;   /* of these, what can be used on this way */
 	bool running, retried, error_status, has_token;
-	bool parked;      /* it has no client: reply is NULL */
-	uint8_t missing;  /* 1 + enum question_kind: it was asked what its
-	                     client has not declared */
-	bool lost;        /* ... and its backend is gone meanwhile */
-	bool holds;       /* a reference to snap */
-	bool result_open; /* streaming: the result's bytes are passing */
+	bool follows_task; /* a legacy backend's own: its result is awaited */
+	bool passes_types; /* an extension that only passes through is in use */
+	bool parked;       /* it has no client: reply is NULL */
+	uint8_t missing;   /* 1 + enum question_kind: it was asked what its
+	                      client has not declared */
+	bool lost;         /* ... and its backend is gone meanwhile */
+	bool holds;        /* a reference to snap */
+	bool result_open;  /* streaming: the result's bytes are passing */
 	int status;
 	uint32_t attempt;  /* grows with every start: loops notice that the call
 	                      they work for is over, or began anew */
@@ -103,7 +105,8 @@ struct call {
 	size_t rest_at, params_end; /* in body: behind the id, and where members
 	                               can be added to params */
 	struct buf body, fields;    /* of the request */
-	struct buf client_id, client_token;          /* raw JSON */
+	struct buf client_id, client_token; /* raw JSON */
+	struct buf task; /* raw id of one, as clients know it */
 	struct buf event, event_line, rejoin_fields; /* proxy/rejoin */
 	struct timer rejoin;
 	uint64_t retry_ms;
@@ -128,8 +131,8 @@ struct route {
 };
 
 /*
- * Find the backend of a WORK_BY_* message. False fills *why: unknown name
- * (-32602), missing parameter.
+ * Find the backend of a forwarded message, but for WORK_BY_TASK (proxy/task).
+ * False fills *why: unknown name (-32602), missing parameter.
  */
 MUST_CHECK bool call_route(const struct snapshot *snap,
                            const struct message *msg, struct route *route,

@@ -5,6 +5,7 @@
 
 #include "lib/log.h"
 #include "lib/value.h"
+#include "proxy/extension.h"
 #include "proxy/manifest.h"
 #include "proxy/tooldef.h"
 
@@ -22,13 +23,22 @@ struct chunk {
 	char bytes[];
 };
 
+/* Bytes of an item that clients see as something else. */
+struct edit {
+	struct span at;
+	struct span text; /* a JSON string that means this; at NULL: nothing */
+};
+
+#define EDITS_MAX 5 /* its name, two URIs, execution, outputSchema */
+
 /* An item on its way into a list. Spans are of known catalogues or chunks. */
 struct item {
 	struct span name, upstream;
-	struct span raw;  /* as the backend wrote it ... */
-	struct span swap; /* ... with this value replaced by name ... */
-	struct span cut;  /* ... and these bytes left out */
-	struct ref json;  /* then: its place in the items of the list */
+	struct span raw;              /* as the backend wrote it ... */
+	struct edit edits[EDITS_MAX]; /* ... but for these, in their order */
+	unsigned n_edits;
+	bool cut;        /* one of them because of the view's era */
+	struct ref json; /* then: its place in the items of the list */
 	const struct tooldef_mirror *mirrors;
 	const char *strings; /* what the mirrors' places are relative to */
 	struct scope_set needs;
@@ -43,12 +53,25 @@ struct items {
 	size_t places;   /* a power of two, at least twice n */
 };
 
+/* What will be a struct reference. */
+struct named {
+	struct span uri;
+	uint32_t backend;
+};
+
+struct names {
+	struct named *at;
+	size_t n, cap;
+};
+
 /* One catalogue being built. */
 struct build {
 	struct board *board;
 	const char *base; /* of the configuration; until the first append */
 	const struct header *head;
 	struct items lists[VIEWS][LIST_KINDS];
+	struct names references[VIEWS];
+	struct buf extensions[VIEWS]; /* offered */
 	uint32_t abilities[VIEWS];
 	size_t bytes[VIEWS]; /* in the snapshot, about */
 	struct tooldef def;
@@ -181,6 +204,8 @@ static void give_back(struct build *b)
 			free(b->lists[v][k].at);
 			free(b->lists[v][k].table);
 		}
+		free(b->references[v].at);
+		buf_free(&b->extensions[v]);
 	}
 	tooldef_fini(&b->def);
 }
@@ -284,6 +309,16 @@ static size_t scheme_len(struct span uri)
 	return span_starts(span_from(uri, n), SPAN("://")) ? n + 3 : n + 1;
 }
 
+bool catalog_has_scheme(struct span uri)
+{
+	return scheme_len(uri) > 0;
+}
+
+bool catalog_is_app(struct span uri)
+{
+	return span_starts(uri, SPAN("ui://")) && uri.len > 5;
+}
+
 void catalog_public_uri(struct span identifier, struct span uri,
                         struct buf *out)
 {
@@ -342,14 +377,25 @@ static void need_all(struct scope_set *set, const struct scope_set *more)
 		set->bits[i] |= more->bits[i];
 }
 
-static void need_by_rule(const struct build *b, struct item *tool)
+static void need_by_rule(const char *base, const struct header *head,
+                         struct span name, struct scope_set *needs)
 {
-	struct ref r = b->head->scope_rules;
-	const struct scope_rule *rules = (const void *)(b->base + r.off);
+	struct ref r = head->scope_rules;
+	const struct scope_rule *rules = (const void *)(base + r.off);
 
-	for (uint32_t i = 0; i < r.len; i++)
-		if (glob(config_text(b, rules[i].pattern), tool->name))
-			need_all(&tool->needs, &rules[i].needs);
+	for (uint32_t i = 0; i < r.len; i++) {
+		struct ref pattern = rules[i].pattern;
+
+		if (glob(span_of(base + pattern.off, pattern.len), name))
+			need_all(needs, &rules[i].needs);
+	}
+}
+
+void catalog_needs(const struct snapshot *snap, uint32_t backend,
+                   struct span name, struct scope_set *needs)
+{
+	*needs = snapshot_backend(snap, backend)->needs;
+	need_by_rule(snap->base, snap->head, name, needs);
 }
 
 /* The public name of an item; the empty span when there is no memory. */
@@ -376,24 +422,104 @@ static struct span public_name(struct build *b, const struct source_list *from,
 	return name;
 }
 
+/* Edits are few, stand in the order of their places, and do not overlap. */
+static void edit(struct item *item, struct span at, struct span text)
+{
+	unsigned i = item->n_edits++;
+
+	assert(i < EDITS_MAX);
+	for (; i > 0 && item->edits[i - 1].at.at > at.at; i--)
+		item->edits[i] = item->edits[i - 1];
+	item->edits[i] = (struct edit){ at, text };
+}
+
+static void cut(struct item *item, struct span value)
+{
+	edit(item, tooldef_member(item->raw, value), span_of(NULL, 0));
+	item->cut = true;
+}
+
 /* What the other era's clients must not see (MCP changes 2025-11-25 to
  * 2026-07-28): schemas of results that are no objects, and execution. */
 static void adapt(const struct source_list *from, const struct tooldef *def,
                   struct item *item)
 {
-	struct span value = { NULL, 0 };
-
 	if (from->kind != LIST_TOOLS || from->view == from->era)
 		return;
-	if (from->era == VIEW_LEGACY)
-		value = def->execution;
-	else if (!tooldef_is_object_schema(def->output_schema))
-		value = def->output_schema;
-	if (!value.at)
-		return;
-	item->cut = tooldef_member(item->raw, value);
-	if (from->era == VIEW_MODERN)
+	if (from->era == VIEW_LEGACY && def->execution.at) {
+		cut(item, def->execution);
+	} else if (from->era == VIEW_MODERN && def->output_schema.at &&
+	           !tooldef_is_object_schema(def->output_schema)) {
+		cut(item, def->output_schema);
 		item->flags &= ~ENTRY_OUTPUT;
+	}
+}
+
+/* The page of an MCP App that the i-th of def->apps names; else empty. */
+static struct span app_uri(const struct tooldef *def, size_t i,
+                           char room[TOOLDEF_URI_MAX])
+{
+	int n = value_string(def->apps[i], room, TOOLDEF_URI_MAX);
+	struct span uri = span_of(room, n > 0 ? (size_t)n : 0);
+
+	return catalog_is_app(uri) ? uri : span_of(NULL, 0);
+}
+
+/* Clients read it by its public URI. */
+static void publish_apps(struct build *b, const struct source_list *from,
+                         struct item *item)
+{
+	struct span id = config_text(b, from->backend->identifier);
+	char room[TOOLDEF_URI_MAX];
+
+	if (!(from->backend->flags & BACKEND_NAMESPACE))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(b->def.apps); i++) {
+		struct span uri = app_uri(&b->def, i, room);
+		struct buf made = { .max = TEXT_MAX };
+
+		if (!uri.len)
+			continue;
+		catalog_public_uri(id, uri, &made);
+		b->failed |= buf_err(&made) < 0;
+		edit(item, b->def.apps[i], keep(b, buf_span(&made)));
+		buf_free(&made);
+	}
+}
+
+static void refer(struct build *b, struct names *names, struct span uri,
+                  uint32_t backend)
+{
+	size_t cap = names->cap ? 2 * names->cap : 64;
+
+	if (names->n == ENTRIES_MAX)
+		return;
+	if (names->n == names->cap) {
+		struct named *grown = realloc(names->at, cap * sizeof(*grown));
+
+		if (!grown) {
+			b->failed = true;
+			return;
+		}
+		names->at = grown;
+		names->cap = cap;
+	}
+	names->at[names->n++] = (struct named){ keep(b, uri), backend };
+}
+
+/* Without a namespace nothing else tells whose page it is. */
+static void refer_apps(struct build *b, const struct source_list *from)
+{
+	char room[TOOLDEF_URI_MAX];
+
+	if (from->backend->flags & BACKEND_NAMESPACE)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(b->def.apps); i++) {
+		struct span uri = app_uri(&b->def, i, room);
+
+		if (uri.len)
+			refer(b, &b->references[from->view], uri, from->index);
+	}
 }
 
 static void keep_mirrors(struct build *b, struct item *item)
@@ -517,7 +643,7 @@ static void add_item(struct build *b, const struct source_list *from,
 	item.name = public_name(b, from, item.upstream);
 	item.flags = def->flags;
 	if (!span_eq(item.name, item.upstream))
-		item.swap = def->key_raw;
+		edit(&item, def->key_raw, item.name);
 	why = check_name(from, item.upstream, item.name);
 
 	size_t bytes = b->bytes[from->view] + raw.len + item.name.len +
@@ -534,12 +660,15 @@ static void add_item(struct build *b, const struct source_list *from,
 	}
 	adapt(from, def, &item);
 	if (from->kind == LIST_TOOLS) {
-		need_by_rule(b, &item);
+		need_by_rule(b->base, b->head, item.name, &item.needs);
 		need_to_write(b, from, &item);
+		publish_apps(b, from, &item);
 	}
 	keep_mirrors(b, &item);
 
 	const struct item *taken = add(b, list, &item);
+	if (!taken && from->kind == LIST_TOOLS)
+		refer_apps(b, from);
 	if (!taken)
 		b->bytes[from->view] = bytes;
 	if (taken)
@@ -570,6 +699,13 @@ static void add_list(struct build *b, const struct source_list *from,
 		add_item(b, from, raw);
 }
 
+/* The era that a view takes a backend's catalogue from. */
+static enum view_era source_era(const struct catalog_backend *known,
+                                enum view_era view)
+{
+	return known->eras[view].known ? view : VIEWS - 1 - view;
+}
+
 static void add_backend(struct build *b, enum view_era view, uint32_t index,
                         const struct catalog_backend *known)
 {
@@ -577,7 +713,7 @@ static void add_backend(struct build *b, enum view_era view, uint32_t index,
 		(const void *)(b->base + b->head->backends.off);
 	struct source_list from = {
 		.view = view,
-		.era = known->eras[view].known ? view : VIEWS - 1 - view,
+		.era = source_era(known, view),
 		.index = index,
 		.backend = &all[index],
 	};
@@ -609,9 +745,53 @@ static void add_own(struct build *b, enum view_era view)
 		item.flags = b->def.flags | ENTRY_OWN;
 		item.name =
 			keep(b, span_of(b->def.strings.bytes, b->def.key.len));
-		need_by_rule(b, &item);
+		need_by_rule(b->base, b->head, item.name, &item.needs);
 		add(b, list, &item);
 	}
+}
+
+/* What all backends have in extensions, as it reaches a view's clients. */
+static void add_extensions(struct build *b, enum view_era view,
+                           struct catalog_backend *const known[])
+{
+	struct extension_source sources[BACKENDS_MAX] = { 0 };
+	struct buf *out = &b->extensions[view];
+
+	for (uint32_t i = 0; i < b->head->backends.len; i++) {
+		if (!known[i])
+			continue;
+		sources[i].era = source_era(known[i], view);
+		sources[i].extensions =
+			buf_span(&known[i]->eras[sources[i].era].extensions);
+	}
+	out->max = LAYOUT_MAX;
+	if (extension_offer(sources, b->head->backends.len, view, out) < 0 ||
+	    buf_err(out) < 0)
+		b->failed = true;
+	b->abilities[view] &= ~EXTENSION_ABILITIES;
+	b->abilities[view] |= extension_abilities(buf_span(out));
+}
+
+static int by_uri_and_backend(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int order = span_cmp(x->uri, y->uri);
+
+	return order ? order : x->backend < y->backend ? -1 : 1;
+}
+
+/* In order, each URI once: the first backend has it. */
+static void sort_references(struct names *names)
+{
+	size_t n = 0;
+
+	if (names->n)
+		qsort(names->at, names->n, sizeof(*names->at),
+		      by_uri_and_backend);
+	for (size_t i = 0; i < names->n; i++)
+		if (n == 0 || !span_eq(names->at[n - 1].uri, names->at[i].uri))
+			names->at[n++] = names->at[i];
+	names->n = n;
 }
 
 static void gather(struct build *b, struct catalog_backend *const known[])
@@ -622,6 +802,8 @@ static void gather(struct build *b, struct catalog_backend *const known[])
 		for (uint32_t i = 0; i < b->head->backends.len; i++)
 			if (known[i])
 				add_backend(b, view, i, known[i]);
+		add_extensions(b, view, known);
+		sort_references(&b->references[view]);
 
 		struct items *tools = &b->lists[view][LIST_TOOLS];
 		for (size_t i = 0; i < tools->n; i++)
@@ -642,26 +824,19 @@ static void gather(struct build *b, struct catalog_backend *const known[])
 /* --- into the snapshot -----------------------------------------------------
  */
 
-/* The item as clients see it: cut and swap are apart from each other. */
+/* The item as clients see it. */
 static void put_json(const struct item *item, struct buf *out)
 {
-	struct span first = item->cut, second = item->swap;
 	const char *from = item->raw.at;
 	const char *end = item->raw.at + item->raw.len;
 
-	if (first.at && second.at && second.at < first.at) {
-		first = item->swap;
-		second = item->cut;
-	}
-	for (int i = 0; i < 2; i++) {
-		struct span edit = i ? second : first;
+	for (unsigned i = 0; i < item->n_edits; i++) {
+		const struct edit *e = &item->edits[i];
 
-		if (!edit.at)
-			continue;
-		buf_add(out, from, (size_t)(edit.at - from));
-		if (edit.at == item->swap.at)
-			buf_add_json(out, item->name);
-		from = edit.at + edit.len;
+		buf_add(out, from, (size_t)(e->at.at - from));
+		if (e->text.at)
+			buf_add_json(out, e->text);
+		from = e->at.at + e->at.len;
 	}
 	buf_add(out, from, (size_t)(end - from));
 }
@@ -748,7 +923,7 @@ static bool same_item(const struct item *a, const struct item *b)
 	            span_eq(a->name, b->name) &&
 	            span_eq(a->upstream, b->upstream);
 
-	if (same && (a->cut.at || b->cut.at || !span_eq(a->raw, b->raw))) {
+	if (same && (a->cut || b->cut || !span_eq(a->raw, b->raw))) {
 		put_json(a, &x);
 		put_json(b, &y);
 		same = span_eq(buf_span(&x), buf_span(&y));
@@ -768,6 +943,23 @@ static bool same_list(const struct items *a, const struct items *b)
 	return true;
 }
 
+static struct ref put_references(struct builder *out, const struct names *names)
+{
+	struct ref all =
+		builder_array(out, NULL, names->n, sizeof(struct reference));
+
+	for (size_t i = 0; i < names->n; i++) {
+		struct ref uri = builder_text(out, names->at[i].uri);
+		struct reference *to = builder_at(out, all);
+
+		if (to)
+			to[i] = (struct reference){
+				.uri = uri, .backend = names->at[i].backend
+			};
+	}
+	return all;
+}
+
 static int put_views(struct builder *out, struct build *b)
 {
 	struct view views[VIEWS] = { 0 };
@@ -785,8 +977,15 @@ static int put_views(struct builder *out, struct build *b)
 			err = put_list(out, modern,
 			               &views[VIEW_MODERN].lists[kind]);
 	}
-	for (int view = 0; view < VIEWS; view++)
+	for (int view = 0; view < VIEWS; view++) {
+		struct span offered = buf_span(&b->extensions[view]);
+
 		views[view].abilities = b->abilities[view];
+		if (offered.len)
+			views[view].extensions = builder_text(out, offered);
+		views[view].references =
+			put_references(out, &b->references[view]);
+	}
 
 	struct ref r = builder_array(out, views, VIEWS, sizeof(*views));
 	struct header *head = builder_header(out);
@@ -810,6 +1009,14 @@ static int put_origins(struct builder *out, uint32_t n,
 		if (known[i]->legacy_version[0])
 			origins[i].legacy_version = builder_text(
 				out, span_str(known[i]->legacy_version));
+		for (int era = 0; era < VIEWS; era++) {
+			struct span has =
+				buf_span(&known[i]->eras[era].extensions);
+
+			if (has.len)
+				origins[i].extensions[era] =
+					builder_text(out, has);
+		}
 	}
 
 	struct ref r = builder_array(out, origins, n, sizeof(*origins));

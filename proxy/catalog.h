@@ -26,6 +26,7 @@ struct catalog_era {
 	struct buf items[LIST_KINDS]; /* JSON objects, one after the other, each
 	                                 with a comma behind it; validated */
 	struct buf instructions;      /* plain text */
+	struct buf extensions; /* as extension_keep() made it; or empty */
 };
 
 /* Everything discovery knows about one backend. */
@@ -64,6 +65,14 @@ const struct recipe_row *catalog_recipe(const char *base,
                                         const struct backend *backend,
                                         struct span name);
 
+/*
+ * The scopes for a tool of this name of a backend: those of all its tools, and
+ * those of the rules that the name matches. What its entry needs, also when no
+ * list has it any more. name is public.
+ */
+void catalog_needs(const struct snapshot *snap, uint32_t backend,
+                   struct span name, struct scope_set *needs);
+
 /* The gateway's own tools; enum is entry.backend of an ENTRY_OWN entry. */
 enum own_tool { OWN_HEALTH, OWN_LIST_BACKENDS, OWN_AUDIT_LOG, OWN_TOOLS };
 
@@ -74,6 +83,12 @@ enum own_tool { OWN_HEALTH, OWN_LIST_BACKENDS, OWN_AUDIT_LOG, OWN_TOOLS };
  */
 void catalog_public_uri(struct span identifier, struct span uri,
                         struct buf *out);
+
+/* Does it begin with a scheme (RFC 3986, section 3.1)? */
+bool catalog_has_scheme(struct span uri);
+
+/* Is it the URI of a page of an MCP App (ui://...)? */
+bool catalog_is_app(struct span uri);
 
 /* The way back; false when uri does not carry this identifier. */
 bool catalog_own_uri(struct span identifier, struct span uri, struct buf *out);

@@ -7,7 +7,9 @@
 #include "lib/value.h"
 #include "proxy/catalog.h"
 #include "proxy/downgrade.h"
+#include "proxy/publish.h"
 #include "proxy/rejoin.h"
+#include "proxy/task.h"
 #include "proxy/waiting.h"
 
 static struct span backend_name(const struct call *c)
@@ -123,62 +125,24 @@ void relay_nonsense(struct call *c, const char *what)
 
 /* ---- results ---- */
 
-/* contents[].uri become public URIs again. */
-static void add_contents(struct call *c, struct span contents)
+/* What of this result clients know by other names. */
+static struct publish published(const struct call *c)
 {
-	struct span identifier = snapshot_text(
-		c->snap, snapshot_backend(c->snap, c->backend)->identifier);
-	struct value_iter items, members;
-	struct span item, key, value;
-	bool first = true;
+	static const enum publish_kind kinds[METHODS] = {
+		[METHOD_TOOLS_CALL] = PUBLISH_TOOL,
+		[METHOD_PROMPTS_GET] = PUBLISH_PROMPT,
+		[METHOD_RES_READ] = PUBLISH_READ,
+	};
+	const struct backend *b = snapshot_backend(c->snap, c->backend);
+	struct publish how = {
+		.kind = c->task.len ? PUBLISH_TASK : kinds[c->method->id],
+		.task = buf_span(&c->task),
+		.complete = c->method->work == WORK_BY_TASK,
+	};
 
-	buf_putc(&c->out, '[');
-	value_iter_init(&items, contents);
-	while (value_array_next(&items, &item)) {
-		bool first_member = true;
-
-		buf_puts(&c->out, first ? "" : ",");
-		first = false;
-		if (value_type(item) != VALUE_OBJECT) {
-			buf_add_span(&c->out, item);
-			continue;
-		}
-		buf_putc(&c->out, '{');
-		value_iter_init(&members, item);
-		while (value_object_next(&members, &key, &value)) {
-			char uri[MESSAGE_URI_MAX];
-			int n = -1;
-
-			buf_puts(&c->out, first_member ? "" : ",");
-			first_member = false;
-			buf_add_span(&c->out, key);
-			buf_putc(&c->out, ':');
-			if (value_string_eq(key, SPAN("uri")))
-				n = value_string(value, uri, sizeof(uri));
-			if (n > 0) {
-				struct buf text = { .max = 2 *
-					                   MESSAGE_URI_MAX };
-
-				catalog_public_uri(identifier,
-				                   span_of(uri, (size_t)n),
-				                   &text);
-				buf_add_json(&c->out, buf_span(&text));
-				buf_free(&text);
-			} else {
-				buf_add_span(&c->out, value);
-			}
-		}
-		buf_putc(&c->out, '}');
-	}
-	buf_putc(&c->out, ']');
-}
-
-static bool renames_contents(const struct call *c, const struct span *found)
-{
-	return c->method->id == METHOD_RES_READ &&
-	       (snapshot_backend(c->snap, c->backend)->flags &
-	        BACKEND_NAMESPACE) &&
-	       value_type(found[RELAY_RESULT_CONTENTS]) == VALUE_ARRAY;
+	if (b->flags & BACKEND_NAMESPACE)
+		how.identifier = snapshot_text(c->snap, b->identifier);
+	return how;
 }
 
 static bool legacy_drops(struct span key)
@@ -192,7 +156,8 @@ static bool legacy_drops(struct span key)
  * The result written anew, for what cannot be done by adding at its end:
  * members that a legacy client must not see, public URIs.
  */
-static struct span rewrite(struct call *c, const struct span *found)
+static struct span rewrite(struct call *c, const struct span *found,
+                           const struct publish *how)
 {
 	struct value_iter it;
 	struct span key, value;
@@ -208,11 +173,7 @@ static struct span rewrite(struct call *c, const struct span *found)
 		first = false;
 		buf_add_span(&c->out, key);
 		buf_putc(&c->out, ':');
-		if (value.at == found[RELAY_RESULT_CONTENTS].at &&
-		    renames_contents(c, found))
-			add_contents(c, value);
-		else
-			buf_add_span(&c->out, value);
+		publish_member(how, key, value, &c->out);
 	}
 	buf_putc(&c->out, '}');
 	return buf_span(&c->out);
@@ -260,10 +221,17 @@ static bool is_empty(struct span object)
 	return object.at[i] == '}';
 }
 
-/* Does the result's type make sense to this client? */
-static bool check_type(struct call *c, struct span type)
+/* Does the result's type make sense to this client? False: the call has ended.
+ */
+static bool check_type(struct call *c, const struct span *found)
 {
+	struct span type = found[RELAY_RESULT_TYPE];
+
+	if (task_concerns(c, type))
+		return task_accept(c, type, found[RELAY_RESULT]);
 	if (!type.at || value_string_eq(type, SPAN("complete")))
+		return true;
+	if (c->passes_types && c->client == VIEW_MODERN)
 		return true;
 	relay_nonsense(c, "its result is of a type that was not asked for");
 	return false;
@@ -276,32 +244,6 @@ static bool asks_for_input(const struct call *c, const struct span *found)
 	return c->server == VIEW_MODERN && call_takes_input(c) &&
 	       value_string_eq(found[RELAY_RESULT_TYPE],
 	                       SPAN("input_required"));
-}
-
-/* Does it ask only what this client has declared? */
-static bool all_allowed(const struct call *c, struct span requests)
-{
-	struct value_iter it;
-	struct span key, value;
-
-	if (!requests.at)
-		return true;
-	if (value_type(requests) != VALUE_OBJECT)
-		return false;
-	value_iter_init(&it, requests);
-	while (value_object_next(&it, &key, &value)) {
-		struct span params;
-
-		if (value_type(value) != VALUE_OBJECT)
-			return false;
-		params = value_get(value, SPAN("params"));
-		if (!question_allowed(
-			    question_kind(value_get(value, SPAN("method")),
-		                          params),
-			    params, c->abilities))
-			return false;
-	}
-	return true;
 }
 
 /* A state that only this caller can bring back, with this request. */
@@ -365,7 +307,7 @@ static void deliver_input(struct call *c, const struct span *found)
 		waiting_ask(c, requests, state);
 	else if (!requests.at && !state.at)
 		relay_nonsense(c, "it asks for input and does not say which");
-	else if (!all_allowed(c, requests))
+	else if (!question_all_allowed(requests, c->abilities))
 		relay_nonsense(c, "it asks for what this client has not "
 		                  "declared it can answer");
 	else
@@ -384,6 +326,7 @@ void deliver_result(struct call *c, const struct span *found)
 {
 	struct span result = found[RELAY_RESULT];
 	struct buf older = { .max = c->out.max };
+	struct publish how;
 	struct parts p = { .n = 0 };
 
 	if (value_type(result) != VALUE_OBJECT) {
@@ -394,17 +337,18 @@ void deliver_result(struct call *c, const struct span *found)
 		deliver_input(c, found);
 		return;
 	}
-	if (!check_type(c, found[RELAY_RESULT_TYPE]))
+	if (task_follow(c, result) || !check_type(c, found))
 		return;
 	c->reply->outcome =
 		value_type(found[RELAY_RESULT_IS_ERROR]) == VALUE_TRUE
 			? OUTCOME_TOOL_ERROR
 			: OUTCOME_SUCCESS;
-	if (renames_contents(c, found) ||
+	how = published(c);
+	if (publish_concerns(&how, result) ||
 	    (c->client == VIEW_LEGACY &&
 	     (found[RELAY_RESULT_TYPE].at || found[RELAY_RESULT_TTL].at ||
 	      found[RELAY_RESULT_SCOPE].at))) {
-		result = rewrite(c, found);
+		result = rewrite(c, found, &how);
 		if (buf_err(&c->out) < 0) {
 			relay_nonsense(c, "its result is too large");
 			return;

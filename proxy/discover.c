@@ -6,6 +6,7 @@
 
 #include "lib/value.h"
 #include "proxy/ask.h"
+#include "proxy/extension.h"
 
 #define STREAM_LIVED_MS  5000 /* a stream that lasted this long worked */
 #define CURSOR_MAX       65536
@@ -242,6 +243,9 @@ static void take_capabilities(struct ask *a, const struct span found[])
 			era->abilities |= ABILITY_SUBSCRIBE;
 	}
 
+	extension_keep(value_get(all, SPAN("extensions")), &era->extensions);
+	era->abilities |= extension_abilities(buf_span(&era->extensions));
+
 	struct span raw = found[INBOX_INSTRUCTIONS];
 	if (value_type(raw) != VALUE_STRING || raw.len > INSTRUCTIONS_MAX)
 		return;
@@ -466,6 +470,7 @@ static void begin_legacy(struct discover *d)
 		era->abilities = d->kept.abilities;
 		buf_add_span(&era->instructions,
 		             buf_span(&d->kept.instructions));
+		buf_add_span(&era->extensions, buf_span(&d->kept.extensions));
 		d->now.reused = true;
 		step(d, VIEW_LEGACY, ASK_INITIALIZED);
 		return;
@@ -561,6 +566,8 @@ static void on_initialized(struct ask *a, enum ask_ending how)
 	d->kept.abilities = era->abilities;
 	buf_reset(&d->kept.instructions);
 	buf_add_span(&d->kept.instructions, buf_span(&era->instructions));
+	buf_reset(&d->kept.extensions);
+	buf_add_span(&d->kept.extensions, buf_span(&era->extensions));
 	step(d, VIEW_LEGACY, ASK_INITIALIZED);
 }
 
@@ -576,6 +583,7 @@ static bool reopen(struct ask *a, enum ask_ending how)
 	d->peer.session = (struct ask_session){ 0 };
 	d->now.fresh->eras[VIEW_LEGACY].abilities = 0;
 	buf_reset(&d->now.fresh->eras[VIEW_LEGACY].instructions);
+	buf_reset(&d->now.fresh->eras[VIEW_LEGACY].extensions);
 	for (int kind = 0; kind < LIST_KINDS; kind++)
 		buf_reset(&d->now.fresh->eras[VIEW_LEGACY].items[kind]);
 	begin_legacy(d);
@@ -627,6 +635,7 @@ void discover_read(struct discover *d)
 		abort(); /* a few hundred bytes: the process is done for */
 	for (int era = 0; era < VIEWS; era++) {
 		fresh->eras[era].instructions.max = INSTRUCTIONS_MAX;
+		fresh->eras[era].extensions.max = EXTENSION_BYTES_MAX;
 		for (int kind = 0; kind < LIST_KINDS; kind++)
 			fresh->eras[era].items[kind].max =
 				2 * DISCOVER_BYTES_MAX;
@@ -732,6 +741,7 @@ struct discover *discover_new(struct loop *loop, struct fetcher *fetcher,
 	d->peer.stream_idle_ms = config->stream_idle_ms;
 	d->peer.timeout_ms = config->timeout_ms;
 	d->kept.instructions.max = INSTRUCTIONS_MAX;
+	d->kept.extensions.max = EXTENSION_BYTES_MAX;
 	d->read.peer = d->probe.peer = &d->peer;
 	d->read.opens = &d->peer.session;
 	d->probe.opens = &d->probed;
@@ -763,6 +773,7 @@ void discover_free(struct discover *d)
 	discover_free_known(d->now.fresh);
 	buf_free(&d->now.cursor);
 	buf_free(&d->kept.instructions);
+	buf_free(&d->kept.extensions);
 	free(d->texts);
 	free(d);
 }
@@ -810,7 +821,9 @@ bool discover_same_known(const struct catalog_backend *a,
 
 		same = x->known == y->known && x->abilities == y->abilities &&
 		       span_eq(buf_span(&x->instructions),
-		               buf_span(&y->instructions));
+		               buf_span(&y->instructions)) &&
+		       span_eq(buf_span(&x->extensions),
+		               buf_span(&y->extensions));
 		for (int kind = 0; kind < LIST_KINDS && same; kind++)
 			same = span_eq(buf_span(&x->items[kind]),
 			               buf_span(&y->items[kind]));
@@ -824,6 +837,7 @@ void discover_free_known(struct catalog_backend *known)
 		return;
 	for (int era = 0; era < VIEWS; era++) {
 		buf_free(&known->eras[era].instructions);
+		buf_free(&known->eras[era].extensions);
 		for (int kind = 0; kind < LIST_KINDS; kind++)
 			buf_free(&known->eras[era].items[kind]);
 	}

@@ -215,9 +215,10 @@ void downgrade_url_error(struct span message, struct span data, struct buf *out)
 uint32_t downgrade_abilities(enum revision of, uint32_t abilities)
 {
 	static const uint32_t known[REVISIONS] = {
-		[REVISION_2025_03_26] = CLIENT_ROOTS | CLIENT_SAMPLING,
-		[REVISION_2025_06_18] =
-			CLIENT_ROOTS | CLIENT_SAMPLING | CLIENT_FORM,
+		[REVISION_2025_03_26] =
+			CLIENT_ROOTS | CLIENT_SAMPLING | CLIENT_UI,
+		[REVISION_2025_06_18] = CLIENT_ROOTS | CLIENT_SAMPLING |
+		                        CLIENT_FORM | CLIENT_UI,
 		[REVISION_2025_11_25] = UINT32_MAX,
 		[REVISION_2026_07_28] = UINT32_MAX,
 	};

@@ -35,6 +35,7 @@ enum want {
 	ERROR,
 	NAME,
 	URI,
+	TASK_ID,
 	REF,
 	CURSOR,
 	LEVEL,
@@ -62,6 +63,7 @@ static const struct scan_want wanted[WANTS] = {
 	[ERROR] = { KEY("error"), SCAN_ROOT },
 	[NAME] = { KEY("name"), PARAMS },
 	[URI] = { KEY("uri"), PARAMS },
+	[TASK_ID] = { KEY("taskId"), PARAMS },
 	[REF] = { KEY("ref"), PARAMS },
 	[CURSOR] = { KEY("cursor"), PARAMS },
 	[LEVEL] = { KEY("level"), PARAMS },
@@ -177,7 +179,7 @@ bool message_name_matches(const struct h1_head *head, struct span value,
 		problem_set(
 			why, 400, RPC_HEADER_MISMATCH,
 			"Header mismatch: Mcp-Name is required once and must "
-			"repeat the name or uri of the body");
+			"repeat the name, uri or taskId of the body");
 		return false;
 	}
 	if (got.len > sizeof(room) ||
@@ -364,7 +366,8 @@ static bool check_name(const struct h1_head *head, const struct message *msg,
 	struct span name;
 
 	if (msg->method->work != WORK_BY_NAME &&
-	    msg->method->work != WORK_BY_URI)
+	    msg->method->work != WORK_BY_URI &&
+	    msg->method->work != WORK_BY_TASK)
 		return true;
 	if (value_type(msg->name) != VALUE_STRING)
 		return true; /* reported as missing params, later */
@@ -393,7 +396,8 @@ static void locate(const struct span *found, struct message *msg)
 	msg->method_name = found[METHOD_NAME];
 	msg->request_id = found[REQUEST_ID];
 	if (msg->era == VIEW_MODERN) {
-		msg->request_state = found[REQUEST_STATE];
+		if (!msg->method || msg->method->work != WORK_BY_TASK)
+			msg->request_state = found[REQUEST_STATE];
 		msg->input_responses = found[INPUT_RESPONSES];
 	}
 	msg->protocol_version = found[PROTOCOL_VERSION];
@@ -403,6 +407,8 @@ static void locate(const struct span *found, struct message *msg)
 	msg->log_level = found[META_LOG_LEVEL];
 	if (msg->method && msg->method->work == WORK_BY_URI)
 		msg->name = found[URI];
+	if (msg->method && msg->method->work == WORK_BY_TASK)
+		msg->name = found[TASK_ID];
 }
 
 /* What kind of JSON-RPC message this is; false: none (JSON-RPC 2.0). */

@@ -54,6 +54,8 @@ enum method_work {
 	WORK_BY_NAME, /* forwarded; params.name says where to */
 	WORK_BY_URI,  /* forwarded; params.uri says where to */
 	WORK_BY_REF,  /* forwarded; params.ref says where to */
+	WORK_BY_TASK, /* forwarded; params.taskId says where to */
+	WORK_SOLE,    /* forwarded; one backend has its extension */
 };
 
 enum method_id {
@@ -101,7 +103,7 @@ struct message {
 	struct span id;               /* raw; empty: not a request */
 	struct span params;           /* raw object; empty: absent */
 	struct span meta;             /* params._meta, raw object; or empty */
-	struct span name;             /* params.name or .uri, raw string */
+	struct span name;             /* params.name, .uri or .taskId, raw */
 	struct span ref;              /* params.ref, raw object */
 	struct span cursor;           /* params.cursor, raw */
 	struct span level;            /* params.level, raw */

@@ -52,6 +52,27 @@ struct span question_capability(enum question_kind kind)
 	return kinds[kind].capability;
 }
 
+bool question_all_allowed(struct span requests, uint32_t abilities)
+{
+	struct value_iter it;
+	struct span key, value;
+
+	if (!requests.at)
+		return true;
+	if (value_type(requests) != VALUE_OBJECT)
+		return false;
+	value_iter_init(&it, requests);
+	while (value_object_next(&it, &key, &value)) {
+		struct span method = value_get(value, SPAN("method"));
+		struct span params = value_get(value, SPAN("params"));
+
+		if (!question_allowed(question_kind(method, params), params,
+		                      abilities))
+			return false;
+	}
+	return true;
+}
+
 struct span question_method(enum question_kind kind)
 {
 	assert(kind < QUESTION_KINDS);

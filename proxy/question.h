@@ -29,6 +29,10 @@ enum question_kind question_kind(struct span method, struct span params);
 bool question_allowed(enum question_kind kind, struct span params,
                       uint32_t abilities);
 
+/* The same for all members of a raw inputRequests; absent: there is nothing to
+ * answer. */
+bool question_all_allowed(struct span requests, uint32_t abilities);
+
 /* The client capability that it needs, as an object (MCP 2026-07-28, -32021).
  */
 struct span question_capability(enum question_kind kind);

@@ -9,6 +9,7 @@
 #include "proxy/downgrade.h"
 #include "proxy/rejoin.h"
 #include "proxy/sealed.h"
+#include "proxy/task.h"
 #include "proxy/waiting.h"
 
 #define KEY(text)                      \
@@ -28,7 +29,6 @@ static const struct scan_want wanted[RELAY_WANTS] = {
 	[RELAY_RESULT_TTL] = { KEY("ttlMs"), RELAY_RESULT },
 	[RELAY_RESULT_SCOPE] = { KEY("cacheScope"), RELAY_RESULT },
 	[RELAY_RESULT_IS_ERROR] = { KEY("isError"), RELAY_RESULT },
-	[RELAY_RESULT_CONTENTS] = { KEY("contents"), RELAY_RESULT },
 	[RELAY_RESULT_REQUESTS] = { KEY("inputRequests"), RELAY_RESULT },
 	[RELAY_RESULT_STATE] = { KEY("requestState"), RELAY_RESULT },
 	[RELAY_ERROR_CODE] = { KEY("code"), RELAY_ERROR },
@@ -638,7 +638,9 @@ static void on_whole_piece(struct call *c, struct span bytes)
 		relay_nonsense(c, "its answer is too large");
 		return;
 	}
-	if (c->in.len > CALL_WINDOW && c->status < 300)
+	/* Ids of tasks are replaced in what is whole. */
+	if (c->in.len > CALL_WINDOW && c->status < 300 &&
+	    c->method->work != WORK_BY_TASK)
 		begin_stream(c);
 }
 

@@ -5,6 +5,7 @@
 
 #include "lib/crypto.h"
 #include "lib/value.h"
+#include "proxy/extension.h"
 
 #define BYTES_SMALL (SEALED_SMALL + CRYPTO_SEAL_EXTRA)
 
@@ -52,7 +53,8 @@ uint32_t sealed_abilities(struct span capabilities)
 	}
 	if (value_type(roots) == VALUE_OBJECT)
 		can |= CLIENT_ROOTS;
-	return can;
+	return can |
+	       extension_client(value_get(capabilities, SPAN("extensions")));
 }
 
 void sealed_capabilities(uint32_t abilities, struct buf *out)
@@ -78,6 +80,8 @@ void sealed_capabilities(uint32_t abilities, struct buf *out)
 		  CLIENT_SAMPLING | CLIENT_TOOLS | CLIENT_CONTEXT,
 		  "\"sampling\":{\"tools\":{},\"context\":{}}" },
 		{ CLIENT_ROOTS, CLIENT_ROOTS, "\"roots\":{}" },
+		{ CLIENT_UI, CLIENT_UI,
+		  "\"extensions\":{" EXTENSION_UI_CLIENT "}" },
 	};
 	bool first = true;
 

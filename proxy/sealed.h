@@ -25,8 +25,10 @@
 #define CLIENT_SAMPLING 4u
 #define CLIENT_TOOLS    8u /* sampling with tools */
 #define CLIENT_ROOTS    16u
-#define CLIENT_CONTEXT  32u /* sampling with includeContext */
-#define CLIENT_MASK     63u
+#define CLIENT_CONTEXT  32u  /* sampling with includeContext */
+#define CLIENT_TASKS    64u  /* the extension tasks; in modern requests */
+#define CLIENT_UI       128u /* the extension ui: it shows MCP Apps */
+#define CLIENT_MASK     255u
 
 enum sealed_kind {
 	/* A session id (MCP 2025-11-25, "Session Management"): abilities,

@@ -19,6 +19,7 @@ enum {
 	ANNOTATIONS,
 	READ_ONLY,
 	IDEMPOTENT,
+	META,
 	WANTED,
 };
 
@@ -32,6 +33,7 @@ static const struct scan_want want[WANTED] = {
 	[ANNOTATIONS] = { { "annotations", 11 }, SCAN_ROOT },
 	[READ_ONLY] = { { "readOnlyHint", 12 }, ANNOTATIONS },
 	[IDEMPOTENT] = { { "idempotentHint", 14 }, ANNOTATIONS },
+	[META] = { { "_meta", 5 }, SCAN_ROOT },
 };
 
 /* What an item is known by, and how long that may be. */
@@ -353,18 +355,32 @@ static const char *find_mirrors(struct tooldef *out)
 /* --- items ------------------------------------------------------------------
  */
 
+/* Pages of MCP Apps that the tool's results are shown in. */
+static void find_apps(struct span meta, struct tooldef *out)
+{
+	out->apps[0] =
+		value_get(value_get(meta, SPAN("ui")), SPAN("resourceUri"));
+	out->apps[1] = value_get(meta, SPAN("ui/resourceUri"));
+}
+
 static const char *read_tool(enum view_era era, const struct span found[],
                              struct tooldef *out)
 {
 	if (value_type(out->input_schema) != VALUE_OBJECT)
 		return "its inputSchema is no object";
+	find_apps(found[META], out);
 	if (value_type(found[READ_ONLY]) == VALUE_TRUE)
 		out->flags |= ENTRY_READ_ONLY;
 	if (value_type(found[IDEMPOTENT]) == VALUE_TRUE)
 		out->flags |= ENTRY_IDEMPOTENT;
 	if (value_type(out->output_schema) == VALUE_OBJECT)
 		out->flags |= ENTRY_OUTPUT;
-	return era == VIEW_MODERN ? find_mirrors(out) : NULL;
+	if (era == VIEW_MODERN)
+		return find_mirrors(out);
+	if (value_string_eq(value_get(out->execution, SPAN("taskSupport")),
+	                    SPAN("required")))
+		out->flags |= ENTRY_TASK;
+	return NULL;
 }
 
 const char *tooldef_read(enum list_kind kind, enum view_era era,

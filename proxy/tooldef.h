@@ -30,7 +30,9 @@ struct tooldef {
 	struct span key_raw; /* the name's or URI's value in the item */
 	struct ref key;      /* what it means; an offset in strings */
 	struct span input_schema, output_schema, execution; /* raw values */
-	uint32_t flags; /* ENTRY_READ_ONLY, ENTRY_IDEMPOTENT, ENTRY_OUTPUT */
+	struct span apps[2]; /* of a tool: raw values of _meta.ui.resourceUri,
+	                        and of _meta["ui/resourceUri"] as it was */
+	uint32_t flags;      /* ENTRY_READ_ONLY, _IDEMPOTENT, _OUTPUT, _TASK */
 	size_t n_mirrors;
 	struct tooldef_mirror mirrors[TOOLDEF_MIRRORS_MAX];
 	struct buf strings;

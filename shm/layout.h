@@ -25,7 +25,7 @@
 #include "shm/settings.h"
 
 #define LAYOUT_MAGIC   0x47575348u /* "GWSH" */
-#define LAYOUT_VERSION 5u
+#define LAYOUT_VERSION 6u
 #define LAYOUT_MAX     (256u << 20) /* bytes of a snapshot */
 
 #define BACKENDS_MAX  256
@@ -131,6 +131,9 @@ struct origin {
 	uint32_t n_addresses;
 	struct sockaddr_storage addresses[ADDRESSES_MAX]; /* port included */
 	struct ref legacy_version; /* negotiated, e.g. "2025-11-25" */
+	struct ref extensions[2];  /* by enum view_era: what it declared as
+	                              capabilities.extensions, a JSON object of
+	                              objects; none: nothing */
 	uint32_t abilities;        /* ABILITY_* it declared, of any era */
 	uint32_t spare;
 };
@@ -141,11 +144,16 @@ struct origin {
 #define ABILITY_COMPLETIONS 8u
 #define ABILITY_LOGGING     16u
 #define ABILITY_SUBSCRIBE   32u
+/* The extensions that proxy/extension knows. */
+#define ABILITY_TASKS  64u  /* io.modelcontextprotocol/tasks */
+#define ABILITY_UI     128u /* io.modelcontextprotocol/ui, MCP Apps */
+#define ABILITY_SKILLS 256u /* io.modelcontextprotocol/skills */
 
-#define ENTRY_OWN        1u /* answered by the gateway itself; no backend */
-#define ENTRY_READ_ONLY  2u /* annotations.readOnlyHint is true */
-#define ENTRY_IDEMPOTENT 4u /* annotations.idempotentHint is true */
-#define ENTRY_OUTPUT     8u /* has an outputSchema */
+#define ENTRY_OWN        1u  /* answered by the gateway itself; no backend */
+#define ENTRY_READ_ONLY  2u  /* annotations.readOnlyHint is true */
+#define ENTRY_IDEMPOTENT 4u  /* annotations.idempotentHint is true */
+#define ENTRY_OUTPUT     8u  /* has an outputSchema */
+#define ENTRY_TASK       16u /* runs as a task only (MCP 2025-11-25) */
 
 /* An argument that travels in a header too (x-mcp-header). */
 struct mirror {
@@ -189,14 +197,27 @@ struct list {
 	uint32_t spare;
 };
 
+/* A URI that a tool names, and that no list of its backend need have: the page
+ * of an MCP App. Backends with a namespace need none, their URIs say it. */
+struct reference {
+	struct ref uri;
+	uint32_t backend; /* index in backends */
+	uint32_t spare;
+};
+
 /* What clients of one era see. */
 enum view_era { VIEW_LEGACY, VIEW_MODERN, VIEWS };
 
 struct view {
 	struct list lists[LIST_KINDS];
-	uint32_t abilities; /* ABILITY_* offered to clients of this era */
+	struct ref references; /* struct reference[], by uri */
+	struct ref extensions; /* offered to clients of this era: a JSON
+	                          object; none: nothing */
+	uint32_t abilities;    /* ABILITY_* offered to clients of this era */
 	uint32_t spare;
 };
+
+static_assert(VIEWS == 2, "origin.extensions has one of each era");
 
 struct header {
 	uint32_t magic;

@@ -175,7 +175,11 @@ static bool sound_origin(const struct walk *w, const void *element)
 	return true;
 }
 
-static const struct field origin_fields[] = { TEXT(origin, legacy_version) };
+static const struct field origin_fields[] = {
+	TEXT(origin, legacy_version),
+	TEXT(origin, extensions[VIEW_LEGACY]),
+	TEXT(origin, extensions[VIEW_MODERN]),
+};
 static const struct shape origin_shape = {
 	.size = sizeof(struct origin),
 	FIELDS(origin_fields),
@@ -220,6 +224,20 @@ static const struct shape entry_shape = {
 	.sound = sound_entry,
 };
 
+static bool sound_reference(const struct walk *w, const void *element)
+{
+	const struct reference *r = element;
+
+	return r->backend < head_of(w)->backends.len;
+}
+
+static const struct field reference_fields[] = { TEXT(reference, uri) };
+static const struct shape reference_shape = {
+	.size = sizeof(struct reference),
+	FIELDS(reference_fields),
+	.sound = sound_reference,
+};
+
 static const struct shape place_shape = { .size = sizeof(uint32_t) };
 
 /* The lists of a view are in it, not referred to by it. */
@@ -234,6 +252,8 @@ static const struct field view_fields[] = {
 	LIST_FIELDS(LIST_PROMPTS),
 	LIST_FIELDS(LIST_RESOURCES),
 	LIST_FIELDS(LIST_TEMPLATES),
+	ARRAY(view, references, reference_shape, 0, ENTRIES_MAX),
+	TEXT(view, extensions),
 };
 
 /* A list's hash table is a power of two, has room, and points at entries. */
@@ -499,6 +519,28 @@ const struct entry *snapshot_find(const struct snapshot *s,
 			return NULL;
 		if (span_eq(snapshot_text(s, entries[place - 1].name), name))
 			return &entries[place - 1];
+	}
+	return NULL;
+}
+
+const struct reference *snapshot_reference(const struct snapshot *s,
+                                           const struct view *view,
+                                           struct span uri)
+{
+	const struct reference *r = snapshot_array(s, view->references);
+	uint32_t low = 0;
+	uint32_t high = view->references.len;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		int order = span_cmp(uri, snapshot_text(s, r[mid].uri));
+
+		if (order == 0)
+			return &r[mid];
+		if (order < 0)
+			high = mid;
+		else
+			low = mid + 1;
 	}
 	return NULL;
 }

@@ -80,6 +80,11 @@ static inline const struct view *snapshot_view(const struct snapshot *s,
 const struct entry *snapshot_find(const struct snapshot *s,
                                   const struct list *list, struct span name);
 
+/* Whose URI is it that a tool names? NULL: none does. */
+const struct reference *snapshot_reference(const struct snapshot *s,
+                                           const struct view *view,
+                                           struct span uri);
+
 /* The hash that list.table is built with. */
 uint32_t snapshot_hash(struct span name);
 

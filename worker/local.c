@@ -70,7 +70,8 @@ static void send_result(struct request *r)
 	r->reply.ops->whole(&r->reply, 200, REPLY_JSON, &iov, 1);
 }
 
-static void add_capabilities(struct buf *b, uint32_t abilities, bool modern)
+static void add_capabilities(struct request *r, enum view_era era,
+                             struct buf *b)
 {
 	static const struct {
 		uint32_t ability;
@@ -86,15 +87,22 @@ static void add_capabilities(struct buf *b, uint32_t abilities, bool modern)
 		  "\"completions\":{}" },
 		{ ABILITY_LOGGING, "\"logging\":{}", "\"logging\":{}" },
 	};
+	const struct view *view = snapshot_view(r->snap, era);
+	struct span extensions = snapshot_text(r->snap, view->extensions);
+	bool modern = era == VIEW_MODERN;
 	bool first = true;
 
 	buf_puts(b, "\"capabilities\":{");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (!(abilities & rows[i].ability))
+		if (!(view->abilities & rows[i].ability))
 			continue;
 		buf_puts(b, first ? "" : ",");
 		buf_puts(b, modern ? rows[i].modern : rows[i].legacy);
 		first = false;
+	}
+	if (extensions.len) {
+		buf_puts(b, first ? "\"extensions\":" : ",\"extensions\":");
+		buf_add_span(b, extensions);
 	}
 	buf_putc(b, '}');
 }
@@ -112,14 +120,13 @@ static void add_instructions(struct request *r, struct buf *b)
 void local_initialized(struct request *r, struct span id,
                        enum revision revision)
 {
-	const struct view *view = snapshot_view(r->snap, VIEW_LEGACY);
 	struct buf *b = &r->conn->w->page;
 
 	local_start_result(b, id);
 	buf_puts(b, "\"protocolVersion\":");
 	buf_add_json(b, revision_names[revision]);
 	buf_putc(b, ',');
-	add_capabilities(b, view->abilities, false);
+	add_capabilities(r, VIEW_LEGACY, b);
 	buf_puts(b, ",\"serverInfo\":{\"name\":");
 	buf_add_json(b, snapshot_text(r->snap, r->snap->head->name));
 	buf_puts(b, ",\"version\":");
@@ -149,12 +156,11 @@ static void initialize(struct request *r, const struct message *m)
 
 static void discover(struct request *r, const struct message *m)
 {
-	const struct view *view = snapshot_view(r->snap, VIEW_MODERN);
 	struct buf *b = &r->conn->w->page;
 
 	local_start_result(b, m->id);
 	buf_puts(b, "\"supportedVersions\":[\"" MESSAGE_MODERN "\"],");
-	add_capabilities(b, view->abilities, true);
+	add_capabilities(r, VIEW_MODERN, b);
 	add_instructions(r, b);
 	lists_modern_members(r->snap, true, b);
 	buf_puts(b, "}}");
@@ -259,6 +265,8 @@ void local_method(struct request *r, const struct message *m)
 	case WORK_BY_NAME:
 	case WORK_BY_URI:
 	case WORK_BY_REF:
+	case WORK_BY_TASK:
+	case WORK_SOLE:
 		break;
 	}
 	abort(); /* request.c sends only the works above */

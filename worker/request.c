@@ -5,6 +5,7 @@
 #include "lib/clock.h"
 #include "lib/media.h"
 #include "lib/value.h"
+#include "proxy/task.h"
 #include "worker/access.h"
 #include "worker/answer.h"
 #include "worker/batch.h"
@@ -322,24 +323,36 @@ static void start_call(struct request *r, const struct h1_request *head,
 	sealed_free(&room);
 }
 
+static bool find_route(const struct request *r, const struct message *m,
+                       struct route *route, struct scope_set *needs,
+                       struct problem *p)
+{
+	if (m->method->work == WORK_BY_TASK)
+		return task_route(r->snap, &r->caller, m, route, needs, p);
+	if (!call_route(r->snap, m, route, p))
+		return false;
+	*needs = route->entry
+	                 ? route->entry->needs
+	                 : snapshot_backend(r->snap, route->backend)->needs;
+	return true;
+}
+
 static void forward(struct request *r, const struct h1_request *head,
                     struct span body, struct message *m)
 {
 	struct worker *w = r->conn->w;
 	struct route route;
 	struct problem p;
-	const struct scope_set *needs;
+	struct scope_set needs;
 
-	if (!call_route(r->snap, m, &route, &p)) {
+	if (!find_route(r, m, &route, &needs, &p)) {
 		answer_problem(r, &p, m->id, span_of("", 0));
 		return;
 	}
 	r->entry = route.entry;
 	if (!route.own)
 		r->backend = route.backend;
-	needs = route.entry ? &route.entry->needs
-	                    : &snapshot_backend(r->snap, route.backend)->needs;
-	if (!access_permit(r, head, needs, m->id))
+	if (!access_permit(r, head, &needs, m->id))
 		return;
 	if (route.own) {
 		local_own_tool(r, m, route.entry);
@@ -390,6 +403,8 @@ static void dispatch(struct request *r, const struct h1_request *head,
 	case WORK_BY_NAME:
 	case WORK_BY_URI:
 	case WORK_BY_REF:
+	case WORK_BY_TASK:
+	case WORK_SOLE:
 		forward(r, head, body, m);
 		return;
 	}

@@ -16,7 +16,7 @@ import struct
 import threading
 import time
 
-from messages import (LEGACY, META, MODERN, NAMED, compact, sentinel,
+from messages import (LEGACY, META, MODERN, NAMED, TASKS, compact, sentinel,
                       unsentinel)
 from wire import (CRLF, DEADLINE, Closed, Fields, Reader, chunked, eventually,
                   parse_fields, strict_json)
@@ -297,6 +297,9 @@ class Backend:
         self.extra_fields = []
         self.listen_allowed = True
         self.token = None       # demanded as a bearer token
+        self.extensions = {}    # capabilities.extensions
+        self.methods = {}       # other methods, and what answers them
+        self.unlisted = {}      # URIs that no list has: their contents
         self.requests = []
         self.violations = []
         self.executed = collections.Counter()
@@ -626,8 +629,10 @@ class Backend:
         out = {"tools": dict(changes), "logging": {}, "completions": {}}
         if self.prompts:
             out["prompts"] = dict(changes)
-        if self.resources or self.templates:
+        if self.resources or self.templates or self.unlisted:
             out["resources"] = dict(changes)
+        if self.extensions:
+            out["extensions"] = self.extensions
         return out
 
     def _method(self, exchange):
@@ -648,7 +653,7 @@ class Backend:
                                                    self.resources),
             "resources/templates/list": lambda e: self._list(
                 e, "resourceTemplates", self.templates),
-        }.get(rpc)
+        }.get(rpc, self.methods.get(rpc))
         gone = LEGACY_ONLY if exchange.modern else MODERN_ONLY
         if not method or rpc in gone:
             return exchange.error(-32601, "no method " + str(rpc),
@@ -699,6 +704,9 @@ class Backend:
 
     def _resource(self, exchange):
         uri = exchange.request.params.get("uri", "")
+        if uri in self.unlisted:
+            return exchange.result({"contents": [
+                {"uri": uri, **self.unlisted[uri]}]}, cacheable=True)
         known = [r["uri"] for r in self.resources]
         heads = [t["uriTemplate"].split("{")[0] for t in self.templates]
         if uri not in known and not any(uri.startswith(h) for h in heads):
@@ -713,6 +721,109 @@ class Backend:
         name = ref.get("name") or ref.get("uri")
         exchange.result({"completion": {"values": [str(name)],
                                         "hasMore": False}})
+
+
+class Tasks:
+    """The extension tasks, for a modern backend: handlers of tools that make
+    tasks, and the methods that ask for them. Ids are as a backend likes them.
+    """
+
+    def __init__(self, backend):
+        self.backend = backend
+        self.tasks = {}
+        backend.extensions[TASKS] = {}
+        backend.methods.update({"tasks/get": self.get,
+                                "tasks/update": self.update,
+                                "tasks/cancel": self.cancel})
+
+    def __getitem__(self, id):
+        return self.tasks[id]
+
+    def begin(self, id=None, **members):
+        """A tool that makes a task, whoever asks for it. members: of every
+        answer about it."""
+        def handler(exchange):
+            name = id or "%s/t\u00e4sk %d" % (self.backend.name,
+                                             len(self.tasks))
+            self.tasks[name] = {
+                "taskId": name, "status": "working", "ttlMs": None,
+                "createdAt": "2026-01-01T00:00:00Z",
+                "lastUpdatedAt": "2026-01-01T00:00:00Z",
+                "pollIntervalMs": 50, **members}
+            exchange.result({**self.tasks[name], "resultType": "task"})
+        return handler
+
+    def only(self):
+        """The one task that there is."""
+        assert len(self.tasks) == 1, list(self.tasks)
+        return next(iter(self.tasks.values()))
+
+    def find(self, exchange):
+        backend, meta = self.backend, exchange.request.meta
+        declared = meta[META + "clientCapabilities"].get("extensions", {})
+        backend.check(TASKS in declared, "tasks/* without the extension")
+        found = self.tasks.get(exchange.request.params.get("taskId"))
+        if found is None:
+            exchange.error(-32602, "Unknown task")
+        return found
+
+    def get(self, exchange):
+        found = self.find(exchange)
+        if found is not None:
+            exchange.result(found)
+
+    def update(self, exchange):
+        found = self.find(exchange)
+        if found is not None:
+            found["answers"] = exchange.request.params["inputResponses"]
+            exchange.result({})
+
+    def cancel(self, exchange):
+        found = self.find(exchange)
+        if found is not None:
+            found["status"] = "cancelled"
+            exchange.result({})
+
+
+class CoreTasks:
+    """Tasks of 2025-11-25, for a legacy backend: tools that run as nothing
+    else, and tasks/result, which waits until finish()."""
+
+    def __init__(self, backend, id="own/t\u00e4sk"):
+        self.backend, self.id = backend, id
+        self.done = threading.Event()
+        self.answer = None      # of tasks/result: handler(exchange)
+        self.token = None       # of progress, for the life of the task
+        backend.methods.update({"tasks/result": self.result,
+                                "tasks/cancel": self.cancel})
+
+    def tool(self, name):
+        return tool(name, self.begin, execution={"taskSupport": "required"})
+
+    def begin(self, exchange):
+        if not isinstance(exchange.request.params.get("task"), dict):
+            return exchange.error(-32601, "only as a task")
+        self.token = exchange.request.meta.get("progressToken")
+        return exchange.result({"task": {
+            "taskId": self.id, "status": "working", "ttl": 60000,
+            "createdAt": "2026-01-01T00:00:00Z",
+            "lastUpdatedAt": "2026-01-01T00:00:00Z"}})
+
+    def finish(self, handler=None):
+        self.answer = handler or echo
+        self.done.set()
+
+    def result(self, exchange):
+        self.backend.check(exchange.request.params["taskId"] == self.id,
+                           "another task: %r" % exchange.request.params)
+        exchange.event(b"")  # the head, and nothing yet
+        while not self.done.wait(0.02):
+            if exchange.peer_closed(within=0.01):
+                exchange.close()
+        self.answer(exchange)
+
+    def cancel(self, exchange):
+        exchange.result({"status": "cancelled"})
 
 
 # -- handlers of tools that behave

@@ -12,7 +12,21 @@ META = "io.modelcontextprotocol/"
 BOTH = "application/json, text/event-stream"
 
 # Where the Mcp-Name of a request comes from.
-NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri",
+         "tasks/get": "taskId", "tasks/update": "taskId",
+         "tasks/cancel": "taskId"}
+
+# Identifiers of extensions, and what a client declares for all of them.
+TASKS, UI, SKILLS = META + "tasks", META + "ui", META + "skills"
+APP_TYPE = "text/html;profile=mcp-app"
+
+
+def declaring(*names, **more):
+    """The _meta of a client that has these extensions. more: other client
+    capabilities."""
+    settings = {name: {"mimeTypes": [APP_TYPE]} if name == UI else {}
+                for name in names}
+    return client_meta(capabilities={"extensions": settings, **more})
 
 
 def compact(value):

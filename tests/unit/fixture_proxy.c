@@ -12,6 +12,7 @@
 #include "lib/sse.h"
 #include "lib/value.h"
 #include "proxy/catalog.h"
+#include "proxy/extension.h"
 
 #define MANY      65536      /* requests one server remembers */
 #define TEXT_SIZE (64 << 20) /* bytes of anything */
@@ -110,6 +111,13 @@ static struct catalog_backend *know(const struct fixture_setup *s)
 			to->eras[v].abilities =
 				ABILITY_TOOLS | ABILITY_PROMPTS |
 				ABILITY_RESOURCES | ABILITY_COMPLETIONS;
+	for (int v = 0; v < VIEWS; v++) {
+		struct buf *out = &to->eras[v].extensions;
+
+		out->max = EXTENSION_BYTES_MAX;
+		extension_keep(span_str(s->extensions[v]), out);
+		to->eras[v].abilities |= extension_abilities(buf_span(out));
+	}
 	to->origin.eras = s->eras;
 	for (int v = 0; v < VIEWS; v++)
 		to->origin.abilities |= to->eras[v].abilities;
@@ -140,6 +148,8 @@ struct snapshot *fixture_snapshot(const struct fixture_setup *setups, size_t n,
 	cr_assert_geq(fd, 0);
 	cr_assert_eq(snapshot_open(fd, &snap), 0);
 	for (size_t i = 0; i < n; i++) {
+		for (int v = 0; v < VIEWS; v++)
+			buf_free(&known[i]->eras[v].extensions);
 		for (int k = 0; k < VIEWS * LIST_KINDS; k++)
 			buf_free(&known[i]->eras[k % VIEWS].items[k / VIEWS]);
 		free(known[i]);

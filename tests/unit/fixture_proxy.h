@@ -24,6 +24,7 @@ struct fixture_setup {
 	uint32_t connect_timeout_ms, request_timeout_ms, idle_timeout_ms;
 	uint32_t needs; /* 1 + scope, or 0 */
 	const char *fields;
+	const char *extensions[VIEWS]; /* raw objects; NULL: none */
 };
 
 /* Every setting at its default. */

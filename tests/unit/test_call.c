@@ -339,7 +339,7 @@ static const struct {
 	  SENT("tools/call", "\"name\":\"t\""), "" },
 	{ L, "tools/call", "", "\"name\":\"old_t\",\"task\":{\"ttl\":1}",
 	  "\"progressToken\":0,\"a\":[]",
-	  SENT("tools/call", "\"name\":\"t\",\"task\":{\"ttl\":1},"
+	  SENT("tools/call", "\"name\":\"t\","
 	                     "\"_meta\":{\"progressToken\":41,\"a\":[]}"),
 	  "" },
 	{ L, "resources/read", "", "\"uri\":\"x://old/h/ab/end\"", "",

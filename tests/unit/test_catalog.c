@@ -275,6 +275,64 @@ Test(catalog, eras_are_kept_apart_and_adapted)
 		cr_expect(is_list(&snapshot_view(snap, v)->lists[LIST_TOOLS]));
 }
 
+static int owner(enum view_era era, const char *uri)
+{
+	const struct reference *r = snapshot_reference(
+		snap, snapshot_view(snap, era), span_str(uri));
+
+	return r ? (int)r->backend : -1;
+}
+
+#define APP(name, uri)                               \
+	"{\"name\":\"" name "\",\"_meta\":{\"ui\":{" \
+	"\"resourceUri\":\"" uri "\"}}," SCHEMA "},"
+
+Test(catalog, pages_of_apps)
+{
+	static const struct setup setup[] = {
+		{ .name = "a",
+		  .flags = BACKEND_NAMESPACE,
+		  .lists[VIEW_MODERN] = { APP("t", "ui://p") APP(
+			  "u", "x://p") "{\"_meta\":{\"ui/"
+		                        "resourceUri\":\"ui:\\/\\/q\","
+		                        "\"ui\":7},\"name\":\"v\"," SCHEMA
+		                        "}," } },
+		{ .name = "b",
+		  .lists[VIEW_MODERN] = { APP("b1", "ui://p") APP(
+			  "b2", "ui://z") APP("b3", "ui://z") APP("b4", "x://z")
+		                                  APP("b5", "ui://") } },
+		{ .name = "c",
+		  .lists[VIEW_LEGACY] = { APP("c1", "ui://p") APP(
+			  "b2", "ui://y") APP("c2", "ui://a") } },
+	};
+
+	build(setup, 3, NULL);
+	for (enum view_era v = 0; v < VIEWS; v++) {
+		cr_expect(span_is(
+			json_of(find(v, LIST_TOOLS, "a_t")),
+			"{\"name\":\"a_t\",\"_meta\":{\"ui\":{\"resourceUri\":"
+			"\"ui://a/p\"}}," SCHEMA "}"));
+		cr_expect(span_is(
+			json_of(find(v, LIST_TOOLS, "a_v")),
+			"{\"_meta\":{\"ui/resourceUri\":\"ui://a/q\",\"ui\":7},"
+			"\"name\":\"a_v\"," SCHEMA "}"));
+		cr_expect(span_is(
+			json_of(find(v, LIST_TOOLS, "a_u")),
+			"{\"name\":\"a_u\",\"_meta\":{\"ui\":{\"resourceUri\":"
+			"\"x://p\"}}," SCHEMA "}"));
+		/* the first has it; a tool that was left out names nothing */
+		cr_expect_eq(owner(v, "ui://p"), 1);
+		cr_expect_eq(owner(v, "ui://z"), 1);
+		cr_expect_eq(owner(v, "ui://a"), 2);
+		cr_expect_eq(owner(v, "ui://y"), -1);
+		cr_expect_eq(owner(v, "ui://q"), -1);
+		cr_expect_eq(owner(v, "x://z"), -1);
+		cr_expect_eq(owner(v, "ui://"), -1);
+		cr_expect_eq(snapshot_view(snap, v)->references.len, 3);
+		cr_expect(is_list(&snapshot_view(snap, v)->lists[LIST_TOOLS]));
+	}
+}
+
 Test(catalog, what_may_not_be_shown_is_left_out)
 {
 	static const char *const items[] = {

@@ -521,7 +521,8 @@ Test(discover, what_a_modern_backend_is_sent)
 		"X-Key: secret\r\n",
 		"\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\"",
 		"/clientInfo\":{\"name\":\"oci-mcp-gateway\",",
-		"\"io.modelcontextprotocol/clientCapabilities\":{}",
+		"\"io.modelcontextprotocol/clientCapabilities\":{"
+		"\"extensions\":{\"io.modelcontextprotocol/ui\":{",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		cr_expect(strstr(backend.log, parts[i]), "%s", parts[i]);

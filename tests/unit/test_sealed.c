@@ -39,6 +39,9 @@ Test(sealed, abilities_of_initialize)
 		  CLIENT_SAMPLING | CLIENT_CONTEXT },
 		{ "{\"roots\":{\"listChanged\":true},\"sampling\":{}}",
 		  CLIENT_ROOTS | CLIENT_SAMPLING },
+		{ "{\"extensions\":{\"io.modelcontextprotocol/tasks\":{},"
+		  "\"io.modelcontextprotocol/ui\":{}},\"roots\":{}}",
+		  CLIENT_TASKS | CLIENT_UI | CLIENT_ROOTS },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -94,9 +97,9 @@ Test(sealed, all_of_it_comes_back)
 		in.texts[2] = SPAN("two");
 		struct buf text = write_it(&in, SPAN("ann"));
 
-		cr_assert_eq(read_it(&text, SPAN("ann"), SEALED_PARKED, &out,
-		                     &room),
-		             SEALED_OK, "%zu", lens[i]);
+		cr_assert_eq(
+			read_it(&text, SPAN("ann"), SEALED_PARKED, &out, &room),
+			SEALED_OK, "%zu", lens[i]);
 		cr_expect_eq(out.backend, in.backend);
 		cr_expect_eq(out.abilities, in.abilities);
 		cr_expect_eq(out.revision, in.revision);
@@ -168,9 +171,9 @@ Test(sealed, it_expires)
 		in.expires_s = at;
 		struct buf text = write_it(&in, SPAN("ann"));
 
-		cr_expect_eq(read_it(&text, SPAN("ann"), SEALED_PARKED, &out,
-		                     &room),
-		             at > NOW ? SEALED_OK : SEALED_EXPIRED);
+		cr_expect_eq(
+			read_it(&text, SPAN("ann"), SEALED_PARKED, &out, &room),
+			at > NOW ? SEALED_OK : SEALED_EXPIRED);
 		buf_free(&text);
 	}
 	in.expires_s = 0;

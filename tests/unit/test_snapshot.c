@@ -79,6 +79,19 @@ static struct list tool_list(struct builder *b)
 	return list;
 }
 
+static struct ref references(struct builder *b)
+{
+	struct reference all[3] = { { .backend = 0 } };
+
+	for (uint32_t i = 0; i < ARRAY_LEN(all); i++) {
+		const char *const uris[] = { "ui://a", "ui://b", "ui://c" };
+
+		all[i].uri = builder_text(b, span_str(uris[i]));
+		all[i].backend = i % 2;
+	}
+	return builder_array(b, all, ARRAY_LEN(all), sizeof(all[0]));
+}
+
 static void add_catalog(struct builder *b)
 {
 	struct origin origins[2] = { { .eras = ERA_MODERN, .n_addresses = 1 } };
@@ -88,6 +101,9 @@ static void add_catalog(struct builder *b)
 	origins[0].addresses[0].ss_family = AF_INET;
 	views[VIEW_LEGACY].lists[LIST_TOOLS] = tool_list(b);
 	views[VIEW_MODERN].lists[LIST_TOOLS] = tool_list(b);
+	views[VIEW_MODERN].references = references(b);
+	views[VIEW_MODERN].extensions = builder_text(b, SPAN("{}"));
+	origins[0].extensions[VIEW_LEGACY] = builder_text(b, SPAN("{}"));
 
 	struct ref r = builder_array(b, origins, 2, sizeof(origins[0]));
 	struct ref v = builder_array(b, views, VIEWS, sizeof(views[0]));
@@ -124,6 +140,13 @@ Test(snapshot, what_was_built_is_read)
 	cr_assert(
 		span_is(snapshot_text(s, snapshot_backend(s, 1)->name), "two"));
 	cr_assert_eq(snapshot_origin(s, 0)->eras, ERA_MODERN);
+	const struct view *view = snapshot_view(s, VIEW_MODERN);
+	cr_expect_eq(snapshot_reference(s, view, SPAN("ui://b"))->backend, 1);
+	cr_expect_eq(snapshot_reference(s, view, SPAN("ui://c"))->backend, 0);
+	cr_expect_null(snapshot_reference(s, view, SPAN("ui://")));
+	cr_expect_null(snapshot_reference(s, view, SPAN("ui://d")));
+	view = snapshot_view(s, VIEW_LEGACY);
+	cr_expect_null(snapshot_reference(s, view, SPAN("ui://b")));
 	snapshot_unref(snapshot_ref(s));
 	snapshot_unref(s);
 	snapshot_unref(NULL);
@@ -232,6 +255,13 @@ DAMAGE(origins_few, head->origins.len = 1)
 DAMAGE(addresses, ((struct origin *)builder_at(b, head->origins))->n_addresses =
                           ADDRESSES_MAX + 1)
 DAMAGE(family, ((struct origin *)builder_at(b, head->origins))->n_addresses = 2)
+DAMAGE(reference,
+       ((struct reference *)builder_at(b, views_of(b)[VIEW_MODERN].references))
+               ->backend = 2)
+DAMAGE(extensions, views_of(b)[VIEW_MODERN].extensions.len++)
+DAMAGE(declared, ((struct origin *)builder_at(b, head->origins))
+                         ->extensions[VIEW_LEGACY]
+                         .off = 1u << 30)
 DAMAGE(views_few, head->views.len = 1)
 DAMAGE(views_many, head->views.len = 3)
 DAMAGE(no_views, head->views = ((struct ref){ 0, 0 }))
@@ -272,6 +302,9 @@ static const struct damage damages[] = {
 	{ "an origin missing", origins_few, -EBADMSG },
 	{ "too many addresses", addresses, -EBADMSG },
 	{ "an address without family", family, -EBADMSG },
+	{ "a reference to no backend", reference, -EBADMSG },
+	{ "extensions without an end", extensions, -EBADMSG },
+	{ "extensions outside", declared, -EBADMSG },
 	{ "a view missing", views_few, -EBADMSG },
 	{ "too many views", views_many, -EBADMSG },
 	{ "no views", no_views, -EBADMSG },

@@ -93,3 +93,59 @@ Test(tooldef, object_schemas)
 	cr_expect_not(tooldef_is_object_schema(SPAN("{}")));
 	cr_expect_not(tooldef_is_object_schema(SPAN("true")));
 }
+
+#define TOOL(more) \
+	"{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}" more "}"
+
+Test(tooldef, tools_that_run_as_tasks_only)
+{
+	static const struct {
+		const char *item;
+		bool task; /* in the older list; never in the other */
+	} rows[] = {
+		{ TOOL(""), false },
+		{ TOOL(",\"execution\":{\"taskSupport\":\"required\"}"), true },
+		{ TOOL(",\"execution\":{\"taskSupport\":\"optional\"}"),
+		  false },
+		{ TOOL(",\"execution\":{\"taskSupport\":true}"), false },
+		{ TOOL(",\"execution\":\"required\""), false },
+	};
+	struct tooldef def = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct span item = span_str(rows[i].item);
+
+		cr_expect_null(
+			tooldef_read(LIST_TOOLS, VIEW_LEGACY, item, &def));
+		cr_expect_eq(def.flags, rows[i].task ? ENTRY_TASK : 0);
+		cr_expect_null(
+			tooldef_read(LIST_TOOLS, VIEW_MODERN, item, &def));
+		cr_expect_eq(def.flags, 0);
+	}
+	tooldef_fini(&def);
+}
+
+Test(tooldef, pages_of_apps)
+{
+	static const struct {
+		const char *item, *apps[2];
+	} rows[] = {
+		{ TOOL(""), { "", "" } },
+		{ TOOL(",\"_meta\":{\"ui\":{\"resourceUri\":\"a\"}}"),
+		  { "\"a\"", "" } },
+		{ TOOL(",\"_meta\":{\"ui/resourceUri\":\"b\",\"ui\":7}"),
+		  { "", "\"b\"" } },
+		{ TOOL(",\"_meta\":[],\"ui\":{\"resourceUri\":\"a\"}"),
+		  { "", "" } },
+	};
+	struct tooldef def = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cr_expect_null(tooldef_read(LIST_TOOLS, VIEW_MODERN,
+		                            span_str(rows[i].item), &def));
+		for (size_t k = 0; k < ARRAY_LEN(def.apps); k++)
+			cr_expect(span_is(def.apps[k], rows[i].apps[k]),
+			          "%zu %zu", i, k);
+	}
+	tooldef_fini(&def);
+}

@@ -1,0 +1,191 @@
+#include "proxy/publish.h"
+
+#include "lib/value.h"
+#include "proxy/catalog.h"
+#include "proxy/message.h"
+
+#define KEY(text)                      \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
+
+/* What a value is. Of an array: each of its elements. */
+enum shape {
+	OTHER = PUBLISH_NOTHING,
+	TOOL = PUBLISH_TOOL, /* results, whole */
+	PROMPT = PUBLISH_PROMPT,
+	READ = PUBLISH_READ,
+	TASK = PUBLISH_TASK,
+	MESSAGE,  /* of a prompt */
+	BLOCK,    /* of content */
+	RESOURCE, /* with what is in it */
+	EMBEDDED, /* the same, in content */
+	META,
+	APP,
+	URI, /* and from here on strings */
+	LINK,
+	PAGE,
+	TASK_ID,
+	TYPE,
+};
+
+static const struct {
+	enum shape in;
+	struct span key;
+	enum shape is;
+} members[] = {
+	{ TOOL, KEY("content"), BLOCK },
+	{ TOOL, KEY("_meta"), META },
+	{ PROMPT, KEY("messages"), MESSAGE },
+	{ PROMPT, KEY("_meta"), META },
+	{ READ, KEY("contents"), RESOURCE },
+	{ READ, KEY("_meta"), META },
+	{ TASK, KEY("taskId"), TASK_ID },
+	{ TASK, KEY("resultType"), TYPE },
+	{ TASK, KEY("result"), TOOL },
+	{ TASK, KEY("_meta"), META },
+	{ MESSAGE, KEY("content"), BLOCK },
+	{ BLOCK, KEY("uri"), LINK },
+	{ BLOCK, KEY("resource"), EMBEDDED },
+	{ BLOCK, KEY("_meta"), META },
+	{ EMBEDDED, KEY("uri"), LINK },
+	{ EMBEDDED, KEY("_meta"), META },
+	{ RESOURCE, KEY("uri"), URI },
+	{ RESOURCE, KEY("_meta"), META },
+	{ META, KEY("ui"), APP },
+	{ META, KEY("ui/resourceUri"), PAGE },
+	{ APP, KEY("resourceUri"), PAGE },
+};
+
+static enum shape shape_of(enum shape in, struct span key)
+{
+	struct span plain;
+
+	if (!value_string_plain(key, &plain))
+		return OTHER;
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		if (members[i].in == in && span_eq(members[i].key, plain))
+			return members[i].is;
+	return OTHER;
+}
+
+/* Schemes that lead there without us. */
+static bool leads_itself(struct span uri)
+{
+	static const struct span schemes[] = { KEY("http:"), KEY("https:"),
+		                               KEY("data:") };
+
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+		if (span_eq_nocase(span_first(uri, schemes[i].len), schemes[i]))
+			return true;
+	return false;
+}
+
+/* Is this URI one that clients know by another name? */
+static bool is_ours(enum shape is, struct span uri)
+{
+	if (is == PAGE)
+		return catalog_is_app(uri);
+	return uri.len &&
+	       (is == URI || (catalog_has_scheme(uri) && !leads_itself(uri)));
+}
+
+static void add_uri(const struct publish *how, enum shape is, struct span value,
+                    struct buf *out)
+{
+	struct buf made = { .max = 2 * MESSAGE_URI_MAX };
+	char uri[MESSAGE_URI_MAX];
+	int n = how->identifier.len ? value_string(value, uri, sizeof(uri))
+	                            : -1;
+
+	if (n < 0 || !is_ours(is, span_of(uri, (size_t)n))) {
+		buf_add_span(out, value);
+		return;
+	}
+	catalog_public_uri(how->identifier, span_of(uri, (size_t)n), &made);
+	buf_add_json(out, buf_span(&made));
+	buf_free(&made);
+}
+
+static void add_value(const struct publish *how, enum shape is,
+                      struct span value, struct buf *out);
+
+/* The table has no circle, so this ends. */
+static void add_object(const struct publish *how, enum shape in,
+                       struct span object, struct buf *out)
+{
+	struct value_iter it;
+	struct span key, value;
+	bool first = true;
+
+	buf_putc(out, '{');
+	value_iter_init(&it, object);
+	while (value_object_next(&it, &key, &value)) {
+		buf_puts(out, first ? "" : ",");
+		first = false;
+		buf_add_span(out, key);
+		buf_putc(out, ':');
+		add_value(how, shape_of(in, key), value, out);
+	}
+	buf_putc(out, '}');
+}
+
+/* Arrays inside arrays are nothing of ours. */
+static void add_array(const struct publish *how, enum shape of,
+                      struct span array, struct buf *out)
+{
+	struct value_iter it;
+	struct span value;
+	bool first = true;
+
+	buf_putc(out, '[');
+	value_iter_init(&it, array);
+	while (value_array_next(&it, &value)) {
+		buf_puts(out, first ? "" : ",");
+		first = false;
+		if (value_type(value) == VALUE_OBJECT)
+			add_object(how, of, value, out);
+		else
+			buf_add_span(out, value);
+	}
+	buf_putc(out, ']');
+}
+
+static void add_value(const struct publish *how, enum shape is,
+                      struct span value, struct buf *out)
+{
+	enum value_type type = value_type(value);
+
+	if (is == TASK_ID)
+		buf_add_span(out, how->task);
+	else if (is == TYPE && how->complete)
+		buf_puts(out, "\"complete\"");
+	else if (is >= URI && type == VALUE_STRING && is < TASK_ID)
+		add_uri(how, is, value, out);
+	else if (is != OTHER && is < URI && type == VALUE_OBJECT)
+		add_object(how, is, value, out);
+	else if (is != OTHER && is < URI && type == VALUE_ARRAY)
+		add_array(how, is, value, out);
+	else
+		buf_add_span(out, value);
+}
+
+static bool has(struct span text, struct span word)
+{
+	return text.len && memmem(text.at, text.len, word.at, word.len);
+}
+
+bool publish_concerns(const struct publish *how, struct span result)
+{
+	if (how->kind == PUBLISH_TASK)
+		return true;
+	return how->kind != PUBLISH_NOTHING && how->identifier.len &&
+	       (has(result, SPAN("\"uri\"")) ||
+	        has(result, SPAN("esourceUri\"")));
+}
+
+void publish_member(const struct publish *how, struct span key,
+                    struct span value, struct buf *out)
+{
+	add_value(how, shape_of((enum shape)how->kind, key), value, out);
+}
