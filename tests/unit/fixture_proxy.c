@@ -542,7 +542,7 @@ static bool answer_itself(struct line *l, struct span body)
 	struct fixture_answer a = { .body = "" };
 	struct span method = value_get(body, SPAN("method"));
 
-	if (!l->server->legacy)
+	if (!l->server->legacy || body.len == 0)
 		return false;
 	if (span_is(method, "\"initialize\"")) {
 		snprintf(fields, sizeof(fields),

@@ -118,7 +118,8 @@ uint16_t fixture_server_port(const struct fixture_server *s);
 void fixture_server_play(struct fixture_server *s,
                          const struct fixture_answer *answers, size_t n);
 
-/* Answer initialize and notifications by itself, giving out session ids. */
+/* Answer initialize and notifications by itself, giving out session ids; what
+ * has no body, as a GET, plays an answer. */
 void fixture_server_legacy(struct fixture_server *s, bool on);
 
 /* Accept nothing more; what is open stays. */
