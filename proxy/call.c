@@ -689,8 +689,8 @@ static int log_level(const struct call *c, const struct message *msg)
 {
 	if (msg->era == VIEW_MODERN)
 		return msg->log_level.at ? message_level(msg->log_level) : -1;
-	return c->caller.log_level >= 0 ? c->caller.log_level
-	                                : MESSAGE_LEVEL_USUAL;
+	return c->caller.wanted_level ? c->caller.wanted_level - 1
+	                              : MESSAGE_LEVEL_USUAL;
 }
 
 bool call_takes_input(const struct call *c)

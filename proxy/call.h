@@ -33,7 +33,7 @@ struct caller {
 	   its request. */
 	struct span sessions;
 	int64_t session_expires_s; /* UTC */
-	int log_level; /* least one that the session wants; -1: as usual */
+	int wanted_level; /* 1 + the least one for its session; 0: as usual */
 	uint8_t id_len;
 	char id[CALLER_ID_MAX]; /* for what only it may use */
 };

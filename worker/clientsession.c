@@ -14,8 +14,7 @@ static void set_caller(struct request *r)
 
 	static_assert(VERDICT_WHO <= CALLER_ID_MAX, "it fits");
 	r->caller = (struct caller){ .id_len = (uint8_t)id.len,
-		                     .revision = r->caller.revision,
-		                     .log_level = -1 };
+		                     .revision = r->caller.revision };
 	memcpy(r->caller.id, id.at, id.len);
 }
 
@@ -56,8 +55,8 @@ static bool find(struct request *r, const struct h1_head *head,
 		r->caller.abilities = s.abilities;
 		r->caller.session = hash;
 		r->caller.session_expires_s = s.expires_s;
-		r->caller.log_level =
-			clients_level(&r->conn->w->board->clients, hash);
+		r->caller.wanted_level =
+			1 + clients_level(&r->conn->w->board->clients, hash);
 		if (s.texts[0].len) {
 			r->sessions.max = REQUEST_SESSION_MAX;
 			buf_reset(&r->sessions);

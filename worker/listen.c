@@ -2,8 +2,11 @@
 
 #include <stdlib.h>
 
+#include "lib/clock.h"
 #include "lib/media.h"
 #include "lib/value.h"
+#include "proxy/rejoin.h"
+#include "worker/access.h"
 #include "worker/answer.h"
 #include "worker/clientsession.h"
 #include "worker/stream.h"
@@ -175,25 +178,55 @@ static const char *fault(const struct request *r, const struct h1_head *h,
 	return NULL;
 }
 
-void listen_get(struct request *r, const struct h1_request *head)
+static struct span last_event(const struct h1_head *h)
+{
+	for (size_t i = 0; i < h->n_fields; i++)
+		if (span_eq_nocase(h->fields[i].name, SPAN("last-event-id")))
+			return h->fields[i].value;
+	return span_of(NULL, 0);
+}
+
+/* The rest of a call's stream, from the event with this id on. */
+static void go_on(struct request *r, const struct h1_request *head,
+                  struct span last)
+{
+	struct sealed_room room = { .large = { 0 } };
+	struct span none = span_of("", 0);
+	struct sealed s = { 0 };
+	uint32_t n = r->snap->head->backends.len;
+	bool good = sealed_read(r->snap, caller_id(&r->caller),
+	                        SEALED_BIT(SEALED_EVENT), last,
+	                        clock_utc_ms() / 1000, &s, &room) == SEALED_OK;
+	uint32_t backend = good ? sealed_find_backend(r->snap, s.backend) : n;
+
+	if (backend == n) {
+		refuse(r, 400, RPC_LEGACY, none, "",
+		       "Last-Event-ID is not what was given");
+	} else if (access_permit(r, head,
+	                         &snapshot_backend(r->snap, backend)->needs,
+	                         none)) {
+		r->backend = backend;
+		r->reply.accepts_json = false;
+		r->reply.accepts_events = true;
+		r->call = call_take(&r->conn->w->proxy);
+		if (r->call) {
+			r->call->caller = r->caller;
+			r->call->reply = &r->reply;
+			r->call->snap = r->snap;
+			rejoin_start(r->call, &s, backend);
+		} else {
+			request_busy(r, none);
+		}
+	}
+	sealed_free(&room);
+}
+
+static void open_get(struct request *r)
 {
 	struct worker *w = r->conn->w;
 	struct span none = span_of("", 0);
-	struct problem p;
-	int status;
-	const char *why = fault(r, &head->head, &status);
 
-	r->reply.accepts_json = true;
-	if (why) {
-		refuse(r, status,
-		       status == 405 ? RPC_INVALID_REQUEST : RPC_LEGACY, none,
-		       status == 405 ? "Allow: POST, OPTIONS\r\n" : "", why);
-	} else if (head->head.body != H1_BODY_NONE) {
-		refuse(r, 400, RPC_INVALID_REQUEST, none, "",
-		       "GET takes no body");
-	} else if (!clientsession_find(r, &head->head, &p)) {
-		answer_problem(r, &p, none, none);
-	} else if (stream_is_full(w)) {
+	if (stream_is_full(w)) {
 		too_many(r, none);
 	} else if (!clients_hold(&w->board->clients, w->index,
 	                         r->caller.session)) {
@@ -202,6 +235,30 @@ void listen_get(struct request *r, const struct h1_request *head)
 	} else if (!stream_open(r, LISTENS_ALL, none, none)) {
 		clients_release(&w->board->clients, w->index,
 		                r->caller.session);
-		too_many(r, none);
+		request_busy(r, none);
 	}
+}
+
+void listen_get(struct request *r, const struct h1_request *head)
+{
+	struct span none = span_of("", 0);
+	struct span last = last_event(&head->head);
+	struct problem p;
+	int status;
+	const char *why = fault(r, &head->head, &status);
+
+	r->reply.accepts_json = true;
+	if (why)
+		refuse(r, status,
+		       status == 405 ? RPC_INVALID_REQUEST : RPC_LEGACY, none,
+		       status == 405 ? "Allow: POST, OPTIONS\r\n" : "", why);
+	else if (head->head.body != H1_BODY_NONE)
+		refuse(r, 400, RPC_INVALID_REQUEST, none, "",
+		       "GET takes no body");
+	else if (!clientsession_find(r, &head->head, &p))
+		answer_problem(r, &p, none, none);
+	else if (last.len)
+		go_on(r, head, last);
+	else
+		open_get(r);
 }

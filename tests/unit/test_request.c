@@ -291,7 +291,13 @@ static const struct {
 	  405, "Allow: POST, OPTIONS" },
 	{ "DELETE /mcp HTTP/1.1\r\nHost: localhost\r\nMcp-Session-Id: x\r\n"
 	  "\r\n",
-	  405, "Allow: POST, OPTIONS" },
+	  404, NULL },
+	{ "GET /mcp HTTP/1.1\r\nHost: localhost\r\nMcp-Session-Id: x\r\n"
+	  "Accept: text/event-stream\r\n\r\n",
+	  404, NULL },
+	{ "GET /mcp HTTP/1.1\r\nHost: localhost\r\nMcp-Session-Id: x\r\n"
+	  "Accept: application/json\r\n\r\n",
+	  406, NULL },
 	{ "PUT /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, NULL },
 	{ "TRACE /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, NULL },
 	{ "POST /health HTTP/1.1\r\nHost: localhost\r\n\r\n", 405,
