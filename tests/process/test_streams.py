@@ -10,7 +10,7 @@ import pytest
 
 import tokens
 from backend import Backend, prompt, resource, template, tool
-from harness import Gateway
+from harness import Gateway, Pair
 from messages import LEGACY, META, MODERN, legacy, modern
 from wire import Closed, Connection, eventually, http
 
@@ -704,3 +704,51 @@ def test_log_level_of_a_session(era):
         quiet.ask("logging/setLevel", {"level": "warning"})
         assert heard(quiet) == ["warning", "error"]
         assert quiet.ask("logging/setLevel", {"level": "loud"}).code == -32602
+
+
+# -- other ways
+
+
+def test_the_end_of_a_session_ends_its_stream():
+    with alpha() as backend, gateway(backend) as g:
+        c = Legacy(g)
+        with c.stream() as stream:
+            with g.connect() as other:
+                assert other.ask(http("DELETE", "/mcp", [
+                    ("Host", "localhost"),
+                    ("Mcp-Session-Id", c.session)])).status == 204
+            stream.wait_end()
+        assert c.stream().head.status == 404
+
+
+def test_replicas():
+    with alpha() as backend, Pair(backend, entries=[entry(backend)]) as (
+            one, two):
+        c = Legacy(one)
+        with c.stream() as stream, two.client() as other:
+            assert other.legacy("resources/subscribe", {"uri": URI},
+                                session=c.session).result == {}
+            stream.hears(backend, URI)
+            assert other.legacy("logging/setLevel", {"level": "error"},
+                                session=c.session).result == {}
+
+            def told():
+                backend.forget()
+                c.ask("tools/call", {"name": "echo", "arguments": {}})
+                return backend.last().meta[META + "logLevel"] == "error"
+            eventually(told)
+            assert other.legacy("resources/unsubscribe", {"uri": URI},
+                                session=c.session).result == {}
+            watched(backend, URI, 0)
+
+
+@pytest.mark.parametrize("server", ERAS)
+def test_backends_behind_tls(server):
+    cert = tokens.certificate()
+    with alpha(server, tls=cert.server()) as backend, Gateway(
+            backend, entries=[entry(backend, tls_ca_file=cert.cert)]) as g:
+        c = Legacy(g)
+        c.subscribe(URI)
+        with c.stream() as stream:
+            stream.hears(backend, URI)
+        watched(backend, URI, 0)
