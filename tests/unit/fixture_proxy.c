@@ -113,6 +113,8 @@ static struct catalog_backend *know(const struct fixture_setup *s)
 	to->origin.eras = s->eras;
 	for (int v = 0; v < VIEWS; v++)
 		to->origin.abilities |= to->eras[v].abilities;
+	if (s->subscribe)
+		to->origin.abilities |= ABILITY_SUBSCRIBE;
 	if (s->port) {
 		to->origin.n_addresses = 1;
 		memcpy(&to->origin.addresses[0], &at, sizeof(at));

@@ -23,6 +23,7 @@ struct fixture_setup {
 	uint32_t max_connections;             /* 0: 8 */
 	uint32_t connect_timeout_ms, request_timeout_ms, idle_timeout_ms;
 	uint32_t needs; /* 1 + scope, or 0 */
+	bool subscribe; /* tells of changes of its resources */
 	const char *fields;
 };
 
