@@ -156,10 +156,24 @@ static uint64_t back_off(struct charge *c)
 	return in_ms;
 }
 
+/* A change that was announced and is none that a list shows: what else the
+ * backend means by it, clients are told; of the others they are by the lists.
+ */
+static void pass_on(struct charge *c, const struct catalog_backend *known)
+{
+	uint32_t announced = discover_announced(c->d);
+
+	for (int kind = 0; kind < LIST_KINDS; kind++)
+		if (announced & 1u << kind &&
+		    discover_same_list(c->known, known, (enum list_kind)kind))
+			count_own(&c->all->board->announced[kind], 1);
+}
+
 static void learn(struct charge *c, struct catalog_backend *known)
 {
 	bool same = discover_same_known(c->known, known);
 
+	pass_on(c, known);
 	memcpy(known->origin.addresses, c->known->origin.addresses,
 	       sizeof(known->origin.addresses));
 	known->origin.n_addresses = c->known->origin.n_addresses;

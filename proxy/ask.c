@@ -150,15 +150,19 @@ static bool is_stream(const struct ask *a)
 
 static void hear(struct ask_peer *p, struct span method)
 {
-	static const struct span changes[] = {
-		{ "notifications/tools/list_changed", 32 },
-		{ "notifications/prompts/list_changed", 34 },
-		{ "notifications/resources/list_changed", 36 },
+	static const struct {
+		struct span method;
+		enum list_kind kind;
+	} changes[] = {
+		{ { "notifications/tools/list_changed", 32 }, LIST_TOOLS },
+		{ { "notifications/prompts/list_changed", 34 }, LIST_PROMPTS },
+		{ { "notifications/resources/list_changed", 36 },
+		  LIST_RESOURCES },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(changes); i++)
-		if (value_string_eq(method, changes[i]))
-			p->on_announced(p);
+		if (value_string_eq(method, changes[i].method))
+			p->on_announced(p, changes[i].kind);
 }
 
 static void answer_request(struct ask *a, struct span id, struct span method);

@@ -75,8 +75,9 @@ struct ask_peer {
 	uint32_t next_id;
 	uint32_t latency_us;        /* of the last answer that was timed */
 	struct ask_session session; /* legacy requests are sent in */
-	/* The backend says that its lists have changed. */
-	void (*on_announced)(struct ask_peer *p);
+	/* The backend says that this list has changed; LIST_RESOURCES stands
+	   for that of templates too. */
+	void (*on_announced)(struct ask_peer *p, enum list_kind kind);
 	char error[ASK_ERROR_MAX];
 };
 

@@ -302,6 +302,19 @@ bool call_route(const struct snapshot *snap, const struct message *msg,
 	return true;
 }
 
+bool call_route_uri(const struct snapshot *snap, enum view_era era,
+                    struct span uri, struct route *route)
+{
+	route->entry = NULL;
+	route->own = false;
+	if (uri.len > sizeof(route->public_name))
+		return false;
+	memcpy(route->public_name, uri.at, uri.len);
+	route->public_len = uri.len;
+	return route_uri(snap, snapshot_view(snap, era), route) &&
+	       (route->own || choose_era(snap, era, route));
+}
+
 /* ---- arguments that travel in the head too ---- */
 
 static const struct span param_prefix = { "mcp-param-", 10 };
@@ -509,7 +522,9 @@ static void add_modern_meta(struct call *c, const struct message *msg,
 		buf_puts(out, ",\"" META "logLevel\":");
 		buf_add_span(out, msg->log_level);
 	} else if (msg->era == VIEW_LEGACY) {
-		buf_puts(out, ",\"" META "logLevel\":\"info\"");
+		buf_puts(out, ",\"" META "logLevel\":\"");
+		buf_puts(out, message_level_name(c->log_level));
+		buf_putc(out, '"');
 	}
 }
 
@@ -734,6 +749,15 @@ void call_repeat(struct call *c, struct span members)
 	call_send(c);
 }
 
+/* The least one to pass on; -1: none. */
+static int log_level(const struct call *c, const struct message *msg)
+{
+	if (msg->era == VIEW_MODERN)
+		return msg->log_level.at ? message_level(msg->log_level) : -1;
+	return c->caller.wanted_level ? c->caller.wanted_level - 1
+	                              : MESSAGE_LEVEL_USUAL;
+}
+
 bool call_takes_input(const struct call *c)
 {
 	return c->method->id == METHOD_TOOLS_CALL ||
@@ -752,11 +776,7 @@ static void take_client(struct call *c, const struct message *msg)
 	c->has_token = msg->progress_token.at != NULL;
 	if (c->has_token)
 		buf_add_span(&c->client_token, msg->progress_token);
-	c->log_level =
-		msg->era == VIEW_MODERN
-			? (msg->log_level.at ? message_level(msg->log_level)
-	                                     : -1)
-			: 0;
+	c->log_level = log_level(c, msg);
 }
 
 void call_renew(struct call *c, const struct message *msg)

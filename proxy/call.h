@@ -32,6 +32,8 @@ struct caller {
 	/* Its own sessions with backends (proxy/backsession); lives as long as
 	   its request. */
 	struct span sessions;
+	int64_t session_expires_s; /* UTC */
+	int wanted_level; /* 1 + the least one for its session; 0: as usual */
 	uint8_t id_len;
 	char id[CALLER_ID_MAX]; /* for what only it may use */
 };
@@ -137,6 +139,10 @@ struct route {
 MUST_CHECK bool call_route(const struct snapshot *snap,
                            const struct message *msg, struct route *route,
                            struct problem *why);
+
+/* The same for a resource by its public URI; false: nobody has it. */
+MUST_CHECK bool call_route_uri(const struct snapshot *snap, enum view_era era,
+                               struct span uri, struct route *route);
 
 /*
  * Check Mcp-Param-* fields of a modern request against its arguments

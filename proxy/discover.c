@@ -71,6 +71,8 @@ struct discover {
 	uint64_t ttl_ms;
 	uint32_t eras;           /* of the last good reading */
 	uint32_t changes[VIEWS]; /* announcements promised */
+	uint32_t announced;      /* 1 << kind, since the last reading began, */
+	uint32_t heard;          /* and before */
 	bool reading;
 	struct reading now;
 	struct ask read, probe;
@@ -102,9 +104,12 @@ static void note_change(struct discover *d)
 	loop_timer(d->peer.loop, &d->changed, 1, on_changed);
 }
 
-static void on_announced(struct ask_peer *p)
+static void on_announced(struct ask_peer *p, enum list_kind kind)
 {
-	note_change(CONTAINER_OF(p, struct discover, peer));
+	struct discover *d = CONTAINER_OF(p, struct discover, peer);
+
+	d->announced |= 1u << kind;
+	note_change(d);
 }
 
 static void on_retry(struct timer *t)
@@ -641,6 +646,8 @@ void discover_read(struct discover *d)
 				2 * DISCOVER_BYTES_MAX;
 		d->streams[era].refused = false;
 	}
+	d->heard |= d->announced;
+	d->announced = 0;
 	d->now.ttl_ms = 0;
 	d->read.taken = d->now.items = d->now.pages = 0;
 	d->now.is_modern = d->now.is_legacy = d->now.reused = false;
@@ -810,6 +817,32 @@ uint64_t discover_ttl_ms(const struct discover *d)
 	return d->ttl_ms;
 }
 
+uint32_t discover_announced(struct discover *d)
+{
+	uint32_t heard = d->heard;
+
+	d->heard = 0;
+	return heard;
+}
+
+static bool same_items(const struct catalog_backend *a,
+                       const struct catalog_backend *b, enum list_kind kind)
+{
+	bool same = true;
+
+	for (int era = 0; era < VIEWS; era++)
+		same = same && span_eq(buf_span(&a->eras[era].items[kind]),
+		                       buf_span(&b->eras[era].items[kind]));
+	return same;
+}
+
+bool discover_same_list(const struct catalog_backend *a,
+                        const struct catalog_backend *b, enum list_kind kind)
+{
+	return same_items(a, b, kind) &&
+	       (kind != LIST_RESOURCES || same_items(a, b, LIST_TEMPLATES));
+}
+
 bool discover_same_known(const struct catalog_backend *a,
                          const struct catalog_backend *b)
 {
@@ -824,10 +857,9 @@ bool discover_same_known(const struct catalog_backend *a,
 		               buf_span(&y->instructions)) &&
 		       span_eq(buf_span(&x->extensions),
 		               buf_span(&y->extensions));
-		for (int kind = 0; kind < LIST_KINDS && same; kind++)
-			same = span_eq(buf_span(&x->items[kind]),
-			               buf_span(&y->items[kind]));
 	}
+	for (int kind = 0; kind < LIST_KINDS && same; kind++)
+		same = same_items(a, b, (enum list_kind)kind);
 	return same;
 }
 

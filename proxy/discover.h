@@ -91,6 +91,16 @@ uint32_t discover_latency_us(const struct discover *d);
  * (ttlMs of MCP 2026-07-28); 0: it does not say. */
 uint64_t discover_ttl_ms(const struct discover *d);
 
+/*
+ * Which lists (bits, 1 << enum list_kind) the backend had announced to be
+ * changed when the last good reading began; each announcement is told once.
+ */
+uint32_t discover_announced(struct discover *d);
+
+/* Is this list the same? LIST_RESOURCES stands for that of templates too. */
+bool discover_same_list(const struct catalog_backend *a,
+                        const struct catalog_backend *b, enum list_kind kind);
+
 /* The same offers, as far as clients can tell? Addresses do not count. */
 bool discover_same_known(const struct catalog_backend *a,
                          const struct catalog_backend *b);

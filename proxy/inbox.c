@@ -11,6 +11,9 @@
 static const struct scan_want want[INBOX_ROWS] = {
 	[INBOX_ID] = ROW("id", SCAN_ROOT),
 	[INBOX_METHOD] = ROW("method", SCAN_ROOT),
+	[INBOX_PARAMS] = ROW("params", SCAN_ROOT),
+	[INBOX_URI] = ROW("uri", INBOX_PARAMS),
+	[INBOX_NOTIFICATIONS] = ROW("notifications", INBOX_PARAMS),
 	[INBOX_RESULT] = ROW("result", SCAN_ROOT),
 	[INBOX_RESULT_TYPE] = ROW("resultType", INBOX_RESULT),
 	[INBOX_SUPPORTED_VERSIONS] = ROW("supportedVersions", INBOX_RESULT),

@@ -6,7 +6,8 @@
  * the first byte decides: '{' or '[' begins JSON, all else is an event stream.
  *
  * Each message is checked completely as JSON, and its members that matter for
- * reading lists are located. Only for the keeper: a body is held in memory.
+ * reading lists and hearing of changes are located. A document or an event is
+ * held in memory until it is whole.
  */
 #ifndef PROXY_INBOX_H
 #define PROXY_INBOX_H
@@ -20,6 +21,9 @@
 enum inbox_row {
 	INBOX_ID,
 	INBOX_METHOD,
+	INBOX_PARAMS,
+	INBOX_URI,           /* of params */
+	INBOX_NOTIFICATIONS, /* likewise */
 	INBOX_RESULT,
 	INBOX_RESULT_TYPE,
 	INBOX_SUPPORTED_VERSIONS,

@@ -111,14 +111,21 @@ void problem_set(struct problem *p, int status, int code, const char *fmt, ...)
 	va_end(args);
 }
 
+static const char *const levels[] = {
+	"debug", "info",     "notice", "warning",
+	"error", "critical", "alert",  "emergency"
+};
+
+const char *message_level_name(int level)
+{
+	assert(level >= 0 && level < (int)ARRAY_LEN(levels));
+	return levels[level];
+}
+
 int message_level(struct span raw)
 {
-	static const char *const words[] = { "debug",   "info",     "notice",
-		                             "warning", "error",    "critical",
-		                             "alert",   "emergency" };
-
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (value_string_eq(raw, span_str(words[i])))
+	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
+		if (value_string_eq(raw, span_str(levels[i])))
 			return (int)i;
 	return -1;
 }

@@ -167,6 +167,11 @@ MUST_CHECK bool message_unsentinel(struct span value, char *out,
 struct buf;
 void message_sentinel(struct span value, struct buf *out);
 
+#define MESSAGE_LEVEL_USUAL 1 /* info: what a legacy client gets unasked */
+
+/* The word for a severity of 0 to 7. */
+const char *message_level_name(int level);
+
 /* Severity of a log level word, 0 debug to 7 emergency; -1: no such word. */
 int message_level(struct span raw);
 

@@ -123,20 +123,6 @@ int clients_level(const struct clients *c, uint64_t session)
 	return word ? (int)(atomic_load(word) & 0xf) - 1 : -1;
 }
 
-void clients_end(struct clients *c, uint32_t worker, uint64_t session,
-                 int64_t now_s)
-{
-	if (!clients_ended(c, session))
-		atomic_store(oldest(c->ended, session, now_s),
-		             level_word(session, 0, now_s));
-	clients_forget(c, worker, session);
-}
-
-bool clients_ended(const struct clients *c, uint64_t session)
-{
-	return find_word(c->ended, session, NULL) != NULL;
-}
-
 /* ---- rows ---- */
 
 static struct clients_row *row_at(const struct clients *c, uint64_t session,
@@ -386,6 +372,21 @@ void clients_forget(struct clients *c, uint32_t worker, uint64_t session)
 	if (level)
 		atomic_store(level, 0);
 	remove_rows(c, worker, session, NULL);
+}
+
+void clients_end(struct clients *c, uint32_t worker, uint64_t session,
+                 int64_t now_s)
+{
+	if (!clients_ended(c, session))
+		atomic_store(oldest(c->ended, session, now_s),
+		             level_word(session, 0, now_s));
+	clients_forget(c, worker, session);
+	tell(c, session); /* also if it had no subscription: its stream ends */
+}
+
+bool clients_ended(const struct clients *c, uint64_t session)
+{
+	return find_word(c->ended, session, NULL) != NULL;
 }
 
 bool clients_next(const struct clients *c, uint64_t session, int64_t now_s,

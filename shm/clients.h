@@ -84,7 +84,7 @@ void clients_seen(struct clients *c, uint64_t session, int64_t now_s);
 
 enum clients_news {
 	CLIENTS_SAME,
-	CLIENTS_ONE, /* the subscriptions of *session have changed */
+	CLIENTS_ONE, /* *session has ended, or its subscriptions changed */
 	CLIENTS_ALL, /* too many changed, or it cannot be said which */
 };
 

@@ -97,9 +97,9 @@ static void put_common(struct head *h, struct request *r, int status)
 	put(h, SPAN("X-Request-Id: "));
 	put(h, span_of(r->request_id, r->request_id_len));
 	put(h, SPAN("\r\n"));
-	if (r->session_len) {
+	if (r->session.len) {
 		put(h, SPAN("Mcp-Session-Id: "));
-		put(h, span_of(r->session, r->session_len));
+		put(h, r->session);
 		put(h, SPAN("\r\n"));
 	}
 	put_cors(h, r);

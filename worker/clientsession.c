@@ -54,6 +54,9 @@ static bool find(struct request *r, const struct h1_head *head,
 		*revision = (enum revision)s.revision;
 		r->caller.abilities = s.abilities;
 		r->caller.session = hash;
+		r->caller.session_expires_s = s.expires_s;
+		r->caller.wanted_level =
+			1 + clients_level(&r->conn->w->board->clients, hash);
 		if (s.texts[0].len) {
 			r->sessions.max = REQUEST_SESSION_MAX;
 			buf_reset(&r->sessions);
@@ -63,6 +66,13 @@ static bool find(struct request *r, const struct h1_head *head,
 	}
 	sealed_free(&room);
 	return found;
+}
+
+bool clientsession_find(struct request *r, const struct h1_head *head,
+                        struct problem *p)
+{
+	set_caller(r);
+	return find(r, head, &r->caller.revision) || not_found(p);
 }
 
 bool clientsession_read(struct request *r, const struct h1_head *head,
@@ -120,8 +130,8 @@ bool clientsession_open(struct request *r, uint32_t abilities,
 		if (!sealed_write(r->snap, caller_id(&r->caller), &s, &out))
 			out.len = 0;
 	}
-	memcpy(r->session, out.bytes, out.len);
-	r->session_len = out.len;
+	memcpy(r->conn->w->session, out.bytes, out.len);
+	r->session = span_of(r->conn->w->session, out.len);
 	buf_free(&out);
 	return good;
 }

@@ -23,6 +23,11 @@ MUST_CHECK bool clientsession_read(struct request *r,
                                    const struct h1_head *head,
                                    struct message *m, struct problem *p);
 
+/* The same for a request without a message: its session must be there. */
+MUST_CHECK bool clientsession_find(struct request *r,
+                                   const struct h1_head *head,
+                                   struct problem *p);
+
 /* What a client can be asked, by its raw capabilities, in its revision. */
 uint32_t clientsession_abilities(struct span capabilities,
                                  enum revision revision);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "lib/clock.h"
 #include "lib/value.h"
 #include "proxy/downgrade.h"
 #include "proxy/lists.h"
@@ -70,34 +71,38 @@ static void send_result(struct request *r)
 	r->reply.ops->whole(&r->reply, 200, REPLY_JSON, &iov, 1);
 }
 
+/* Those of an era; without streams there is nothing to tell of changes on. */
 static void add_capabilities(struct request *r, enum view_era era,
                              struct buf *b)
 {
 	static const struct {
 		uint32_t ability;
-		const char *legacy, *modern;
+		const char *name;
+		bool changes;
 	} rows[] = {
-		{ ABILITY_TOOLS, "\"tools\":{}",
-		  "\"tools\":{\"listChanged\":true}" },
-		{ ABILITY_PROMPTS, "\"prompts\":{}",
-		  "\"prompts\":{\"listChanged\":true}" },
-		{ ABILITY_RESOURCES, "\"resources\":{}",
-		  "\"resources\":{\"listChanged\":true}" },
-		{ ABILITY_COMPLETIONS, "\"completions\":{}",
-		  "\"completions\":{}" },
-		{ ABILITY_LOGGING, "\"logging\":{}", "\"logging\":{}" },
+		{ ABILITY_TOOLS, "tools", true },
+		{ ABILITY_PROMPTS, "prompts", true },
+		{ ABILITY_RESOURCES, "resources", true },
+		{ ABILITY_COMPLETIONS, "completions", false },
+		{ ABILITY_LOGGING, "logging", false },
 	};
 	const struct view *view = snapshot_view(r->snap, era);
 	struct span extensions = snapshot_text(r->snap, view->extensions);
-	bool modern = era == VIEW_MODERN;
+	bool tells = era == VIEW_MODERN || !r->snap->settings->stateless;
 	bool first = true;
 
 	buf_puts(b, "\"capabilities\":{");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		bool changes = rows[i].changes && tells;
+		bool subscribe = changes &&
+		                 view->abilities & ABILITY_SUBSCRIBE &&
+		                 rows[i].ability == ABILITY_RESOURCES;
+
 		if (!(view->abilities & rows[i].ability))
 			continue;
-		buf_puts(b, first ? "" : ",");
-		buf_puts(b, modern ? rows[i].modern : rows[i].legacy);
+		buf_addf(b, "%s\"%s\":{%s%s}", first ? "" : ",", rows[i].name,
+		         changes ? "\"listChanged\":true" : "",
+		         subscribe ? ",\"subscribe\":true" : "");
 		first = false;
 	}
 	if (extensions.len) {
@@ -150,7 +155,7 @@ static void initialize(struct request *r, const struct message *m)
 	if (login_begin(r, m, abilities, revision))
 		return;
 	if (!clientsession_open(r, abilities, revision, span_of("", 0)))
-		r->session_len = 0;
+		r->session = span_of("", 0);
 	local_initialized(r, m->id, revision);
 }
 
@@ -187,6 +192,10 @@ static void set_level(struct request *r, const struct message *m)
 		answer_problem(r, &p, m->id, span_of("", 0));
 		return;
 	}
+	if (r->caller.session)
+		clients_set_level(&r->conn->w->board->clients,
+		                  r->caller.session, message_level(m->level),
+		                  clock_utc_ms() / 1000);
 	empty_result(r, m);
 }
 

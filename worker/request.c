@@ -12,11 +12,13 @@
 #include "worker/cancel.h"
 #include "worker/clientsession.h"
 #include "worker/handover.h"
+#include "worker/listen.h"
 #include "worker/local.h"
 #include "worker/login.h"
 #include "worker/record.h"
 #include "worker/resume.h"
 #include "worker/stream.h"
+#include "worker/subscribe.h"
 
 #define CLIENT_GONE 499 /* the status recorded when the client left */
 
@@ -120,9 +122,8 @@ static struct request *fresh(struct conn *c, struct snapshot *snap,
 	r->head_only = false;
 	r->endpoint = false;
 	r->allow_origin = false;
-	r->listens = 0;
 	r->hops = HANDOVER_NONE;
-	r->session_len = 0;
+	r->session = span_of("", 0);
 	r->call = NULL;
 	r->caller = (struct caller){ .revision = REVISION_2026_07_28 };
 	r->verb = H1_OTHER;
@@ -174,7 +175,8 @@ static void recycle(struct worker *w, struct request *r)
 	r->builtin = NULL;
 	batch_free(r->batch);
 	r->batch = NULL;
-	buf_reset(&r->listen_id);
+	subscribe_end(r->subscribing);
+	r->subscribing = NULL;
 	snapshot_unref(r->snap);
 	r->snap = NULL;
 	r->conn = NULL;
@@ -236,7 +238,7 @@ void request_cancel(struct request *r)
 	if (r->status == 0)
 		r->status = CLIENT_GONE;
 	/* A subscription ends in no other way. */
-	r->reply.outcome = r->prev ? OUTCOME_SUCCESS : OUTCOME_CANCELLED;
+	r->reply.outcome = r->stream ? OUTCOME_SUCCESS : OUTCOME_CANCELLED;
 	if (r->element)
 		record_element(w, r);
 	else
@@ -250,7 +252,6 @@ void request_fini(struct worker *w)
 		struct request *r = w->spare_requests;
 
 		w->spare_requests = r->next;
-		buf_free(&r->listen_id);
 		buf_free(&r->id);
 		free(r);
 	}
@@ -264,6 +265,7 @@ void request_drained(struct request *r)
 		call_resume(r->call);
 	if (r->handover)
 		handover_resume(r->handover);
+	stream_drained(r);
 }
 
 void request_busy(struct request *r, struct span id)
@@ -358,6 +360,10 @@ static void forward(struct request *r, const struct h1_request *head,
 		local_own_tool(r, m, route.entry);
 		return;
 	}
+	if (m->method->ability == ABILITY_SUBSCRIBE) {
+		subscribe_start(r, head, body, m, &route);
+		return;
+	}
 	if (m->era == VIEW_MODERN && m->method->id == METHOD_TOOLS_CALL &&
 	    !call_check_params(r->snap, route.entry, &head->head, m->arguments,
 	                       &p)) {
@@ -392,13 +398,17 @@ static void dispatch(struct request *r, const struct h1_request *head,
 	switch (m->method->work) {
 	case WORK_INITIALIZE:
 	case WORK_EMPTY:
-	case WORK_SET_LEVEL:
 	case WORK_DISCOVER:
 	case WORK_LIST:
 		local_method(r, m);
 		return;
+	case WORK_SET_LEVEL:
+		if (r->caller.session)
+			handover_tell(r, head, body, false);
+		local_method(r, m);
+		return;
 	case WORK_LISTEN:
-		stream_open(r, m);
+		listen_open(r, m);
 		return;
 	case WORK_BY_NAME:
 	case WORK_BY_URI:
@@ -434,6 +444,10 @@ static bool check_head(struct request *r, const struct h1_request *head)
 	if (r->verb == H1_DELETE && clientsession_can_end(r, h))
 		return true;
 
+	if (r->verb == H1_GET) {
+		listen_get(r, head);
+		return false;
+	}
 	if (r->verb != H1_POST) {
 		problem_set(&p, 405, RPC_INVALID_REQUEST,
 		            "POST a JSON-RPC message to this path; probes are "

@@ -13,8 +13,8 @@
 #include "worker/conn.h"
 #include "worker/identity.h"
 
-#define REQUEST_ID_MAX      39   /* bytes */
-#define REQUEST_SESSION_MAX 4096 /* characters of a session id */
+#define REQUEST_ID_MAX      39 /* bytes */
+#define REQUEST_SESSION_MAX SERVE_SESSION
 
 struct batch;
 struct element;
@@ -28,7 +28,9 @@ struct request {
 	struct builtin_call *builtin; /* of a tool of this process; or NULL */
 	struct conn *conn;
 	struct snapshot *snap;
-	struct request *next, **prev; /* spare, or open streams */
+	struct request *next;            /* among the spare ones */
+	struct stream *stream;           /* that stays open; or NULL */
+	struct subscribing *subscribing; /* resources/subscribe; or NULL */
 	struct principal principal;
 	uint64_t started_us;
 	uint64_t bytes_in, bytes_out;
@@ -36,22 +38,19 @@ struct request {
 	const struct method *method; /* NULL: no message was read */
 	enum view_era era;
 	int status;
-	uint32_t backend;      /* index in snap; UINT32_MAX: none */
-	struct worker *worker; /* of an open stream */
-	bool http10;           /* the client speaks HTTP/1.0 */
-	bool events;           /* the answer is an event stream */
-	bool chunked;          /* the answer's length is not known */
-	bool head_only;        /* HEAD: the body stays here */
-	bool endpoint;         /* a request to the MCP endpoint */
-	bool keep_alive;       /* what the request asks for */
+	uint32_t backend; /* index in snap; UINT32_MAX: none */
+	bool http10;      /* the client speaks HTTP/1.0 */
+	bool events;      /* the answer is an event stream */
+	bool chunked;     /* the answer's length is not known */
+	bool head_only;   /* HEAD: the body stays here */
+	bool endpoint;    /* a request to the MCP endpoint */
+	bool keep_alive;  /* what the request asks for */
 	bool allow_origin;
 	bool proxied_tls; /* a trusted proxy says the client came by https */
 	uint8_t hops;     /* enum handover_hops: how far it has come */
-	uint8_t listens;  /* subscriptions/listen: LISTENS_* */
 	enum h1_method verb;
 	struct ip client;
-	size_t session_len; /* of a session id that the answer hands out */
-	char session[REQUEST_SESSION_MAX];
+	struct span session; /* id that the answer hands out; in w->session */
 	size_t request_id_len;
 	char request_id[REQUEST_ID_MAX + 1];
 	char origin[256];
@@ -59,14 +58,9 @@ struct request {
 	struct request *watched_next, **watched_prev; /* worker/cancel */
 	struct buf id;           /* raw, of one that is watched */
 	struct buf sessions;     /* the client's own with backends */
-	struct buf listen_id;    /* raw id of subscriptions/listen */
 	struct batch *batch;     /* what an array of messages became; or NULL */
 	struct element *element; /* this is one of those messages; or NULL */
 };
-
-#define LISTENS_TOOLS     1u
-#define LISTENS_PROMPTS   2u
-#define LISTENS_RESOURCES 4u
 
 /*
  * Judge a head whose body has not come yet: may the client go on sending?

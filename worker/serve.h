@@ -18,11 +18,13 @@
 
 #define SERVE_SCRATCH   65536 /* bytes read from a client at once */
 #define SERVE_LISTENERS 256
+#define SERVE_SESSION   4096 /* characters of a session id */
 
 struct conn;
 struct request;
 struct record;
 struct left;
+struct streams;
 
 struct listener {
 	struct source src;
@@ -58,7 +60,7 @@ struct worker {
 	struct request *watched; /* can be cancelled by their sessions */
 	struct left *left;       /* calls whose clients went away */
 	size_t n_left;
-	struct request *streams; /* open subscriptions/listen */
+	struct streams *streams; /* open event streams */
 	struct address_table addresses;
 	uint64_t n_conns;
 	uint64_t next_request; /* for request ids */
@@ -66,10 +68,11 @@ struct worker {
 	char date[40]; /* "Date: ...\r\n" of this second */
 	size_t date_len;
 	int64_t date_s;
-	struct h1_request head; /* of the request in hand */
-	struct conn *corked;    /* whose output is held back; or NULL */
-	struct buf cork;        /* that output */
-	struct buf page;        /* answers that are put together */
+	struct h1_request head;      /* of the request in hand */
+	struct conn *corked;         /* whose output is held back; or NULL */
+	struct buf cork;             /* that output */
+	struct buf page;             /* answers that are put together */
+	char session[SERVE_SESSION]; /* id that an answer hands out */
 	char in[SERVE_SCRATCH];
 };
 

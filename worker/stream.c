@@ -1,163 +1,594 @@
 #include "worker/stream.h"
 
-#include "lib/value.h"
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "proxy/catalog.h"
+#include "worker/access.h"
 #include "worker/answer.h"
 #include "worker/local.h"
 
-void stream_leave(struct request *r)
-{
-	if (!r->prev)
-		return;
-	*r->prev = r->next;
-	if (r->next)
-		r->next->prev = r->prev;
-	r->prev = NULL;
-	r->next = NULL;
-	count_own(&r->worker->me->streams_open, (uint64_t)-1);
-}
+#define SESSIONS 1024 /* buckets */
+
+/* A resource that a stream's client wants to hear of. */
+struct wish {
+	struct watcher watcher;
+	struct stream *stream;
+	struct wish *next;
+	bool due;  /* to be told when the client reads on */
+	bool seen; /* while comparing with the board */
+	size_t len;
+	char uri[]; /* public */
+};
+
+struct stream {
+	struct request *r;
+	struct stream *next, **prev;
+	struct stream *same; /* in the bucket of its session */
+	uint64_t session;    /* 0: modern */
+	struct wish *wishes;
+	uint8_t listens, due; /* LISTENS_* */
+	bool wishes_due;
+	uint16_t id_len;
+	char id[]; /* raw */
+};
+
+struct streams {
+	struct worker *w;
+	struct watches *watches;
+	struct stream *first;
+	uint64_t n;
+	struct timer poll, gather;
+	uint8_t due[VIEWS]; /* LISTENS_* to be told at the next gathering */
+	uint64_t told_ms;   /* when the last was */
+	uint64_t refresh_ms;
+	uint64_t seen; /* of the board: changes of subscriptions, */
+	uint64_t announced[LIST_KINDS]; /* and of announcements */
+	struct stream *of[SESSIONS];
+};
 
 static const struct {
 	uint8_t bit;
-	const char *flag, *notification;
+	const char *notification;
 	enum list_kind kinds[2];
 } listens[] = {
 	{ LISTENS_TOOLS,
-	  "toolsListChanged",
 	  "notifications/tools/list_changed",
 	  { LIST_TOOLS, LIST_TOOLS } },
 	{ LISTENS_PROMPTS,
-	  "promptsListChanged",
 	  "notifications/prompts/list_changed",
 	  { LIST_PROMPTS, LIST_PROMPTS } },
 	{ LISTENS_RESOURCES,
-	  "resourcesListChanged",
 	  "notifications/resources/list_changed",
 	  { LIST_RESOURCES, LIST_TEMPLATES } },
 };
 
-static void send_event(struct request *r, const struct buf *json)
+/* ---- what is sent ---- */
+
+static void send_event(struct request *r, struct span json)
 {
 	struct iovec iov[] = {
 		{ (void *)(uintptr_t) "event: message\ndata: ", 21 },
-		{ json->bytes, json->len },
+		{ (void *)(uintptr_t)json.at, json.len },
 		{ (void *)(uintptr_t) "\n\n", 2 },
 	};
 
 	r->reply.ops->more(&r->reply, iov, ARRAY_LEN(iov));
 }
 
-void stream_open(struct request *r, const struct message *m)
+static void send_comment(struct request *r)
 {
-	struct worker *w = r->conn->w;
-	struct buf *b = &w->page;
-	struct problem p;
-	bool first = true;
+	struct iovec iov = { (void *)(uintptr_t) ":\n\n", 3 };
 
-	if (m->notifications.at &&
-	    value_type(m->notifications) != VALUE_OBJECT) {
-		problem_set(&p, 200, RPC_INVALID_PARAMS,
-		            "params.notifications must be an object");
-		answer_problem(r, &p, m->id, span_of("", 0));
-		return;
-	}
+	r->reply.ops->more(&r->reply, &iov, 1);
+}
+
+/* uri empty: there is none in it. */
+static void notify(struct stream *s, const char *notification, struct span uri)
+{
+	struct buf *b = &s->r->conn->w->page;
+	bool meta = s->id_len > 0;
+
 	buf_reset(b);
-	buf_puts(b, "{\"jsonrpc\":\"2.0\",\"method\":"
-	            "\"notifications/subscriptions/acknowledged\",\"params\":{"
-	            "\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":");
-	buf_add_span(b, m->id);
-	buf_puts(b, "},\"notifications\":{");
-	for (size_t i = 0; i < ARRAY_LEN(listens); i++) {
-		struct span want =
-			value_get(m->notifications, span_str(listens[i].flag));
-
-		if (value_type(want) != VALUE_TRUE)
-			continue;
-		r->listens |= listens[i].bit;
-		buf_addf(b, "%s\"%s\":true", first ? "" : ",", listens[i].flag);
-		first = false;
+	buf_addf(b, "{\"jsonrpc\":\"2.0\",\"method\":\"%s\"", notification);
+	if (uri.len || meta)
+		buf_puts(b, ",\"params\":{");
+	if (uri.len) {
+		buf_puts(b, "\"uri\":");
+		buf_add_json(b, uri);
 	}
-	buf_puts(b, "}}}");
-	r->listen_id.max = MESSAGE_ID_MAX;
-	buf_reset(&r->listen_id);
-	buf_add_span(&r->listen_id, m->id);
-	r->worker = w;
-	r->next = w->streams;
-	if (r->next)
-		r->next->prev = &r->next;
-	r->prev = &w->streams;
-	w->streams = r;
-	count_own(&w->me->streams_open, 1);
-	r->reply.ops->begin(&r->reply, 200, REPLY_EVENTS);
-	send_event(r, b);
-	if (w->draining)
-		stream_end_all(w);
+	if (meta) {
+		buf_puts(b, uri.len ? ",\"_meta\":{" : "\"_meta\":{");
+		buf_puts(b, "\"io.modelcontextprotocol/subscriptionId\":");
+		buf_add(b, s->id, s->id_len);
+		buf_putc(b, '}');
+	}
+	buf_puts(b, uri.len || meta ? "}}" : "}");
+	send_event(s->r, buf_span(b));
+}
+
+/* Tell what is due, as far as the client takes it. */
+static void tell(struct stream *s)
+{
+	for (size_t i = 0; i < ARRAY_LEN(listens); i++) {
+		if (!(s->due & listens[i].bit) || s->r->reply.full)
+			continue;
+		s->due &= (uint8_t)~listens[i].bit;
+		notify(s, listens[i].notification, span_of("", 0));
+	}
+	if (!s->wishes_due)
+		return;
+	s->wishes_due = false;
+	for (struct wish *wish = s->wishes; wish; wish = wish->next) {
+		if (wish->due && !s->r->reply.full) {
+			wish->due = false;
+			notify(s, "notifications/resources/updated",
+			       span_of(wish->uri, wish->len));
+		}
+		s->wishes_due = s->wishes_due || wish->due;
+	}
+}
+
+void stream_drained(struct request *r)
+{
+	if (r->stream)
+		tell(r->stream);
+}
+
+void stream_keepalive(struct request *r)
+{
+	if (r->reply.begun && r->events && !r->reply.full)
+		send_comment(r);
+}
+
+static void end_stream(struct stream *s)
+{
+	struct request *r = s->r;
+	struct buf *b = &r->conn->w->page;
+
+	if (s->id_len) {
+		local_start_result(b, span_of(s->id, s->id_len));
+		buf_puts(b, "\"resultType\":\"complete\",\"_meta\":{"
+		            "\"io.modelcontextprotocol/subscriptionId\":");
+		buf_add(b, s->id, s->id_len);
+		buf_puts(b, "}}}");
+		send_event(r, buf_span(b));
+	}
+	stream_leave(r);
+	r->reply.outcome = OUTCOME_SUCCESS;
+	r->reply.ops->end(&r->reply, true);
+}
+
+/* ---- lists that change ---- */
+
+static void on_gather(struct timer *t)
+{
+	struct streams *all = CONTAINER_OF(t, struct streams, gather);
+	uint8_t due[VIEWS] = { all->due[VIEW_LEGACY], all->due[VIEW_MODERN] };
+
+	memset(all->due, 0, sizeof(all->due));
+	all->told_ms = loop_now_ms(all->w->loop);
+	for (struct stream *s = all->first; s; s = s->next) {
+		enum view_era era = s->session ? VIEW_LEGACY : VIEW_MODERN;
+
+		s->due |= s->listens & due[era];
+		if (s->due)
+			tell(s);
+	}
+}
+
+static void gather(struct streams *all)
+{
+	uint64_t now_ms = loop_now_ms(all->w->loop);
+	uint64_t due_ms =
+		MAX(now_ms + STREAM_GATHER_MS, all->told_ms + STREAM_CALM_MS);
+
+	if (!(all->due[VIEW_LEGACY] | all->due[VIEW_MODERN]) ||
+	    all->gather.due_ms)
+		return;
+	loop_timer(all->w->loop, &all->gather, due_ms - now_ms, on_gather);
 }
 
 static bool same_list(const struct snapshot *a, const struct snapshot *b,
-                      enum list_kind kind)
+                      enum view_era era, enum list_kind kind)
 {
-	const struct list *x = &snapshot_view(a, VIEW_MODERN)->lists[kind];
-	const struct list *y = &snapshot_view(b, VIEW_MODERN)->lists[kind];
+	const struct list *x = &snapshot_view(a, era)->lists[kind];
+	const struct list *y = &snapshot_view(b, era)->lists[kind];
 
 	return x->items.len == y->items.len &&
 	       memcmp(a->base + x->items.off, b->base + y->items.off,
 	              x->items.len) == 0;
 }
 
-static void notify(struct request *r, const char *notification)
+static void compare(struct streams *all, const struct snapshot *old,
+                    const struct snapshot *now)
 {
-	struct buf *b = &r->worker->page;
-
-	buf_reset(b);
-	buf_addf(b,
-	         "{\"jsonrpc\":\"2.0\",\"method\":\"%s\",\"params\":{\"_meta\":"
-	         "{\"io.modelcontextprotocol/subscriptionId\":",
-	         notification);
-	buf_add_span(b, buf_span(&r->listen_id));
-	buf_puts(b, "}}}");
-	send_event(r, b);
+	for (int era = 0; era < VIEWS; era++)
+		for (size_t i = 0; i < ARRAY_LEN(listens); i++)
+			for (size_t k = 0; k < 2; k++)
+				if (!same_list(old, now, (enum view_era)era,
+				               listens[i].kinds[k]))
+					all->due[era] |= listens[i].bit;
+	gather(all);
 }
 
-void stream_catalog_changed(struct worker *w, const struct snapshot *old,
-                            const struct snapshot *now)
+/* A backend announced a change, and its lists are what they were: what else it
+ * means by it is its clients' business. */
+static void hear_announcements(struct streams *all)
 {
 	for (size_t i = 0; i < ARRAY_LEN(listens); i++) {
-		struct request *next;
+		enum list_kind kind = listens[i].kinds[0];
+		uint64_t now = count_read(&all->w->board->announced[kind]);
 
-		if (same_list(old, now, listens[i].kinds[0]) &&
-		    same_list(old, now, listens[i].kinds[1]))
+		if (now == all->announced[kind])
 			continue;
-		for (struct request *r = w->streams; r; r = next) {
-			next = r->next;
-			if (r->listens & listens[i].bit)
-				notify(r, listens[i].notification);
+		all->announced[kind] = now;
+		for (int era = 0; era < VIEWS; era++)
+			all->due[era] |= listens[i].bit;
+	}
+	gather(all);
+}
+
+/* ---- resources that change ---- */
+
+static void on_updated(struct watcher *watcher)
+{
+	struct wish *wish = CONTAINER_OF(watcher, struct wish, watcher);
+
+	wish->due = true;
+	wish->stream->wishes_due = true;
+	tell(wish->stream);
+}
+
+static bool may_use(const struct request *r, const struct route *route)
+{
+	const struct scope_set *have = access_scopes(r);
+	const struct scope_set *needs =
+		route->entry
+			? &route->entry->needs
+			: &snapshot_backend(r->snap, route->backend)->needs;
+
+	return !have || scope_set_covers(have, needs);
+}
+
+/* Where this URI leads, when r's caller may hear of it. */
+static bool find(const struct request *r, struct span uri, struct route *route)
+{
+	enum view_era era;
+
+	return call_route_uri(r->snap, r->era, uri, route) && !route->own &&
+	       may_use(r, route) && watch_era(r->snap, route->backend, &era);
+}
+
+bool stream_may_watch(const struct request *r, struct span uri)
+{
+	struct route route;
+
+	return find(r, uri, &route);
+}
+
+static void route_wish(struct wish *wish)
+{
+	struct request *r = wish->stream->r;
+	struct watches *watches = r->conn->w->streams->watches;
+	struct route route;
+	bool leads = find(r, span_of(wish->uri, wish->len), &route);
+	struct span own = span_of(route.name, leads ? route.name_len : 0);
+
+	if (leads && watch_is(&wish->watcher, watches, route.backend, own))
+		return;
+	watch_drop(&wish->watcher);
+	/* What does not lead anywhere now may do so after the next change. */
+	if (leads && !watch_add(watches, route.backend, own, &wish->watcher))
+		wish->stream->r->reply.error = "too many resources are watched";
+}
+
+static struct wish *find_wish(const struct stream *s, struct span uri)
+{
+	struct wish *wish = s->wishes;
+
+	while (wish && !span_eq(span_of(wish->uri, wish->len), uri))
+		wish = wish->next;
+	return wish;
+}
+
+static struct wish *add_wish(struct stream *s, struct span uri)
+{
+	struct wish *wish = calloc(1, sizeof(*wish) + uri.len);
+
+	if (!wish)
+		return NULL;
+	wish->watcher.updated = on_updated;
+	wish->stream = s;
+	wish->len = uri.len;
+	memcpy(wish->uri, uri.at, uri.len);
+	wish->next = s->wishes;
+	s->wishes = wish;
+	route_wish(wish);
+	return wish;
+}
+
+void stream_watch(struct request *r, struct span uri)
+{
+	if (r->stream && !find_wish(r->stream, uri))
+		add_wish(r->stream, uri);
+}
+
+static void drop_wish(struct wish **at)
+{
+	struct wish *wish = *at;
+
+	*at = wish->next;
+	watch_drop(&wish->watcher);
+	free(wish);
+}
+
+/* Want what the board says that the session wants, and nothing else. The
+ * stream may end in here: when its session has. */
+static void resubscribe(struct stream *s)
+{
+	const struct clients *clients = &s->r->conn->w->board->clients;
+	int64_t now_s = clock_utc_ms() / 1000;
+	char uri[CLIENTS_URI_MAX];
+	uint32_t at = 0;
+	size_t len;
+
+	if (clients_ended(clients, s->session)) {
+		end_stream(s);
+		return;
+	}
+	for (struct wish *wish = s->wishes; wish; wish = wish->next)
+		wish->seen = false;
+	while (clients_next(clients, s->session, now_s, &at, uri, &len)) {
+		struct wish *wish = find_wish(s, span_of(uri, len));
+
+		if (!wish)
+			wish = add_wish(s, span_of(uri, len));
+		if (wish)
+			wish->seen = true;
+	}
+	for (struct wish **wish = &s->wishes; *wish;) {
+		if ((*wish)->seen)
+			wish = &(*wish)->next;
+		else
+			drop_wish(wish);
+	}
+}
+
+void stream_resubscribe(struct worker *w, uint64_t session)
+{
+	struct stream *s = w->streams->of[session % SESSIONS], *next;
+
+	for (; s; s = next) {
+		next = s->same;
+		if (s->session == session)
+			resubscribe(s);
+	}
+}
+
+/* ---- the board ---- */
+
+/* Sessions whose streams are there, until they expire. */
+static void refresh(struct streams *all)
+{
+	struct stream *next;
+	int64_t now_s = clock_utc_ms() / 1000;
+
+	all->refresh_ms = loop_now_ms(all->w->loop);
+	for (struct stream *s = all->first; s; s = next) {
+		next = s->next;
+		if (s->session && s->r->caller.session_expires_s <= now_s)
+			end_stream(s);
+		else if (s->session && s->wishes)
+			clients_seen(&all->w->board->clients, s->session,
+			             now_s);
+	}
+}
+
+static void hear_subscriptions(struct streams *all)
+{
+	const struct clients *clients = &all->w->board->clients;
+	struct stream *next;
+	uint64_t session;
+
+	for (;;) {
+		switch (clients_changed(clients, &all->seen, &session)) {
+		case CLIENTS_SAME:
+			return;
+		case CLIENTS_ONE:
+			stream_resubscribe(all->w, session);
+			break;
+		case CLIENTS_ALL:
+			for (struct stream *s = all->first; s; s = next) {
+				next = s->next;
+				if (s->session)
+					resubscribe(s);
+			}
+			break;
 		}
 	}
 }
 
-void stream_end_all(struct worker *w)
+/* What other processes have to say to streams of this worker. */
+static void on_poll(struct timer *t)
 {
-	struct buf *b = &w->page;
+	struct streams *all = CONTAINER_OF(t, struct streams, poll);
 
-	while (w->streams) {
-		struct request *r = w->streams;
-
-		local_start_result(b, buf_span(&r->listen_id));
-		buf_puts(b, "\"resultType\":\"complete\",\"_meta\":{"
-		            "\"io.modelcontextprotocol/subscriptionId\":");
-		buf_add_span(b, buf_span(&r->listen_id));
-		buf_puts(b, "}}}");
-		send_event(r, b);
-		stream_leave(r);
-		r->reply.outcome = OUTCOME_SUCCESS;
-		r->reply.ops->end(&r->reply, true);
-	}
+	hear_announcements(all);
+	hear_subscriptions(all);
+	if (loop_now_ms(all->w->loop) - all->refresh_ms >= STREAM_REFRESH_MS)
+		refresh(all);
+	if (all->first)
+		loop_timer(all->w->loop, t, STREAM_POLL_MS, on_poll);
 }
 
-void stream_keepalive(struct request *r)
+static void start_polling(struct streams *all)
 {
-	struct iovec iov = { (void *)(uintptr_t) ":\n\n", 3 };
+	const struct board *b = all->w->board;
 
-	if (r->reply.begun && r->events && !r->reply.full)
-		r->reply.ops->more(&r->reply, &iov, 1);
+	all->refresh_ms = loop_now_ms(all->w->loop);
+	all->seen = atomic_load(&b->clients.n_changes);
+	for (int kind = 0; kind < LIST_KINDS; kind++)
+		all->announced[kind] = count_read(&b->announced[kind]);
+	loop_timer(all->w->loop, &all->poll, STREAM_POLL_MS, on_poll);
+}
+
+/* ---- they come and go ---- */
+
+struct streams *streams_new(struct worker *w)
+{
+	struct streams *all = calloc(1, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	all->w = w;
+	all->watches = watches_new(w->loop, w->proxy.up, w->proxy.sessions);
+	if (all->watches)
+		return all;
+	free(all);
+	return NULL;
+}
+
+void streams_free(struct streams *all)
+{
+	if (!all)
+		return;
+	loop_timer_stop(all->w->loop, &all->poll);
+	loop_timer_stop(all->w->loop, &all->gather);
+	watches_free(all->watches);
+	free(all);
+}
+
+bool stream_is_full(const struct worker *w)
+{
+	return w->streams->n >= (uint64_t)w->snap->settings->limits_streams;
+}
+
+static void enter(struct streams *all, struct stream *s)
+{
+	if (!all->first)
+		start_polling(all);
+	s->next = all->first;
+	if (s->next)
+		s->next->prev = &s->next;
+	s->prev = &all->first;
+	all->first = s;
+	all->n++;
+	count_own(&all->w->me->streams_open, 1);
+	if (!s->session)
+		return;
+	s->same = all->of[s->session % SESSIONS];
+	all->of[s->session % SESSIONS] = s;
+}
+
+bool stream_open(struct request *r, uint8_t bits, struct span id,
+                 struct span first)
+{
+	struct streams *all = r->conn->w->streams;
+	struct stream *s = calloc(1, sizeof(*s) + id.len);
+
+	if (!s)
+		return false;
+	s->r = r;
+	s->listens = bits;
+	s->session = id.len ? 0 : r->caller.session;
+	s->id_len = (uint16_t)id.len;
+	memcpy(s->id, id.at, id.len);
+	r->stream = s;
+	r->era = id.len ? VIEW_MODERN : VIEW_LEGACY;
+	enter(all, s);
+	r->reply.ops->begin(&r->reply, 200, REPLY_EVENTS);
+	if (first.len)
+		send_event(r, first);
+	else
+		send_comment(r);
+	if (all->w->draining)
+		end_stream(s);
+	else if (s->session)
+		resubscribe(s);
+	return true;
+}
+
+static void forget_session(struct streams *all, struct stream *s)
+{
+	struct stream **at = &all->of[s->session % SESSIONS];
+
+	while (*at != s)
+		at = &(*at)->same;
+	*at = s->same;
+	clients_release(&all->w->board->clients, all->w->index, s->session);
+}
+
+void stream_leave(struct request *r)
+{
+	struct stream *s = r->stream;
+	struct streams *all;
+
+	if (!s)
+		return;
+	all = r->conn->w->streams;
+	r->stream = NULL;
+	while (s->wishes)
+		drop_wish(&s->wishes);
+	*s->prev = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	if (s->session)
+		forget_session(all, s);
+	all->n--;
+	count_own(&all->w->me->streams_open, (uint64_t)-1);
+	free(s);
+}
+
+void stream_end_all(struct worker *w)
+{
+	while (w->streams->first)
+		end_stream(w->streams->first);
+}
+
+/* ---- another snapshot ---- */
+
+/* The caller's scopes, by their places in the new configuration. Scopes that
+ * the old one did not name are not known of him. */
+static void move_scopes(struct request *r, const struct snapshot *to)
+{
+	const struct ref *names =
+		snapshot_array(r->snap, r->snap->head->scopes);
+	struct scope_set moved = { { 0 } };
+
+	for (unsigned i = 0; i < r->snap->head->scopes.len; i++) {
+		int at = snapshot_scope(to, snapshot_text(r->snap, names[i]));
+
+		if (at >= 0 && scope_set_has(&r->principal.who.scopes, i))
+			scope_set_add(&moved, (unsigned)at);
+	}
+	r->principal.who.scopes = moved;
+}
+
+static void move(struct stream *s, struct snapshot *to)
+{
+	struct request *r = s->r;
+
+	if (r->snap->head->config_generation != to->head->config_generation)
+		move_scopes(r, to);
+	snapshot_unref(r->snap);
+	r->snap = snapshot_ref(to);
+	for (struct wish *wish = s->wishes; wish; wish = wish->next)
+		route_wish(wish);
+}
+
+void streams_adopt(struct worker *w, const struct snapshot *old)
+{
+	struct streams *all = w->streams;
+
+	watches_adopt(all->watches, w->snap);
+	for (struct stream *s = all->first; s; s = s->next)
+		move(s, w->snap);
+	if (!old || !all->first)
+		return;
+	/* Who came without a token is asked for one now. */
+	if (w->snap->settings->auth_enabled && !old->settings->auth_enabled)
+		stream_end_all(w);
+	else
+		compare(all, old, w->snap);
 }

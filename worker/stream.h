@@ -1,25 +1,71 @@
 /*
- * stream - subscriptions/listen: event streams that stay open.
+ * stream - event streams to clients that stay open: who hears what.
  *
- * (MCP 2026-07-28, "Subscriptions".) The gateway tells of changes of its own
- * catalogue, which is the sum of its backends'.
+ * A stream belongs to a modern client's subscriptions/listen or to a legacy
+ * client's GET (worker/listen opens them). It tells of changes of the gateway's
+ * own catalogue, as clients of its era see it, and of the resources that its
+ * client wants to hear of. Changes that follow each other closely are told
+ * once; a client that reads slowly is told once when it goes on.
+ *
+ * A long-lived stream is the exception to the rule that a request is served by
+ * one snapshot: it moves to each new one, its caller's scopes by their names,
+ * and what it watches is routed and judged anew.
  */
 #ifndef WORKER_STREAM_H
 #define WORKER_STREAM_H
 
+#include "proxy/watch.h"
 #include "worker/request.h"
 
-/* Open one: acknowledged first, then r is among the worker's streams. */
-void stream_open(struct request *r, const struct message *m);
+#define STREAM_GATHER_MS  50    /* changes of lists told as one */
+#define STREAM_CALM_MS    500   /* between two of the same kind, at least */
+#define STREAM_POLL_MS    50    /* between two looks at the board */
+#define STREAM_REFRESH_MS 20000 /* its session's rows are in use */
+
+#define LISTENS_TOOLS     1u
+#define LISTENS_PROMPTS   2u
+#define LISTENS_RESOURCES 4u
+#define LISTENS_ALL       7u
+
+struct stream;
+
+/* The streams of a worker, to which its watches belong; NULL without memory. */
+struct streams *streams_new(struct worker *w);
+void streams_free(struct streams *all);
+
+/* Are there as many as there may be (limits.streams)? */
+bool stream_is_full(const struct worker *w);
+
+/*
+ * r is an open stream from now on, for these LISTENS_*; its head is sent, and
+ * first, one event's JSON, or a comment when that is empty. id is the raw id of
+ * a modern request. A legacy one's is empty, and r->caller has its session,
+ * whose stream was taken with clients_hold(): it is released when it ends.
+ * False, and nothing is sent: no memory.
+ */
+MUST_CHECK bool stream_open(struct request *r, uint8_t listens, struct span id,
+                            struct span first);
+
+/* May r's caller hear of the resource with this public URI, and can it? */
+bool stream_may_watch(const struct request *r, struct span uri);
+
+/* Tell of it from now on. */
+void stream_watch(struct request *r, struct span uri);
+
+/* What this session subscribed to has changed. */
+void stream_resubscribe(struct worker *w, uint64_t session);
 
 /* r is no open stream any more; harmless when it was none. */
 void stream_leave(struct request *r);
 
-/* The catalogue changed: tell those who asked for that. */
-void stream_catalog_changed(struct worker *w, const struct snapshot *old,
-                            const struct snapshot *now);
+/* The client has taken what was kept for it. */
+void stream_drained(struct request *r);
 
-/* Draining: end all with their result, so that clients listen elsewhere. */
+/* From old to now, which is w->snap: move all streams, tell of changes. */
+void streams_adopt(struct worker *w, const struct snapshot *old);
+
+/* Draining: end all, modern ones with their result, so that clients listen
+ * elsewhere. */
 void stream_end_all(struct worker *w);
 
 /* A comment on an event stream that is silent, so that no proxy cuts it. */

@@ -189,8 +189,7 @@ static int adopt(struct worker *w, int fd)
 	sessions_adopt(w->proxy.sessions, next);
 	atomic_store(&w->me->config_generation, next->head->config_generation);
 	atomic_store(&w->me->catalog_serial, next->head->catalog_serial);
-	if (old)
-		stream_catalog_changed(w, old, next);
+	streams_adopt(w, old);
 	snapshot_unref(old);
 	return 0;
 }
@@ -386,12 +385,13 @@ static bool set_up(struct worker *w)
 	w->proxy.up = upstream_new(w->loop, w->board, w->me);
 	w->proxy.sessions =
 		w->proxy.up ? sessions_new(w->proxy.up, w->loop) : NULL;
+	w->streams = w->proxy.sessions ? streams_new(w) : NULL;
 	w->builtin = builtin_new(w->loop, cache_shared());
 	w->identity = identity_new(w->board, w->index);
 	w->record = record_new(w);
 	crypto_random(&w->id_base, sizeof(w->id_base));
 	w->addresses.seed = w->id_base;
-	return w->proxy.sessions && w->builtin && w->identity && w->record &&
+	return w->streams && w->builtin && w->identity && w->record &&
 	       loop_add(w->loop, &w->control, EPOLLIN) == 0;
 }
 
@@ -403,6 +403,7 @@ static void tear_down(struct worker *w)
 	request_fini(w);
 	cancel_fini(w);
 	call_free_spare(&w->proxy);
+	streams_free(w->streams);
 	fetcher_free(w->handovers);
 	sessions_free(w->proxy.sessions);
 	upstream_free(w->proxy.up);

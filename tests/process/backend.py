@@ -23,7 +23,8 @@ from wire import (CRLF, DEADLINE, Closed, Fields, Reader, chunked, eventually,
 
 
 # Methods that the other era does not have.
-LEGACY_ONLY = ("initialize", "ping", "logging/setLevel")
+LEGACY_ONLY = ("initialize", "ping", "logging/setLevel",
+               "resources/subscribe", "resources/unsubscribe")
 MODERN_ONLY = ("server/discover", "subscriptions/listen")
 
 
@@ -191,7 +192,13 @@ class Exchange:
             self.head(200, "text/event-stream", fields=[
                 ("Cache-Control", "no-cache")])
         data = message if isinstance(message, bytes) else compact(message)
-        self.chunk(b"event: message\ndata: " + data + b"\n\n")
+        if self.backend.lines:
+            self.chunk(data + b"\n")
+            return
+        number = b""
+        if self.backend.event_ids:
+            number = b"id: %d\n" % next(self.backend.event_numbers)
+        self.chunk(number + b"event: message\ndata: " + data + b"\n\n")
 
     def notify(self, method, params):
         self.event({"jsonrpc": "2.0", "method": method, "params": params})
@@ -296,6 +303,12 @@ class Backend:
         self.pieces = 0         # bytes of a chunk; 0: Content-Length
         self.extra_fields = []
         self.listen_allowed = True
+        self.subscribe = False  # tells of changes of resources
+        self.strict_listen = False  # an unknown URI spoils the whole listen
+        self.event_ids = False  # legacy streams number their events
+        self.lines = False      # streams are JSON lines, not events
+        self.subscriptions = collections.defaultdict(set)  # by session
+        self.levels = {}        # by session
         self.token = None       # demanded as a bearer token
         self.extensions = {}    # capabilities.extensions
         self.methods = {}       # other methods, and what answers them
@@ -310,6 +323,7 @@ class Backend:
         self.listeners = []     # (exchange, subscription id or None)
         self.stopping = False
         self._ids = itertools.count(1)
+        self.event_numbers = itertools.count(1)
         self._tls = tls
         self._threads = []
         self._listener = None
@@ -404,8 +418,53 @@ class Backend:
                 exchange.notify("notifications/%s/list_changed" % kind, params)
                 told += 1
             except Disconnected:
-                self.listeners.remove((exchange, subscription))
+                self._forget_listener(exchange, subscription)
         return told
+
+    def update(self, uri):
+        """Tell all who subscribed to it that a resource has changed; how
+        many did."""
+        told = 0
+        for exchange, subscription in list(self.listeners):
+            request = exchange.request
+            params = {"uri": uri}
+            if subscription is not None:
+                params["_meta"] = {META + "subscriptionId": subscription}
+                wanted = request.params["notifications"].get(
+                    "resourceSubscriptions", ())
+            else:
+                wanted = self.subscriptions[request.header("mcp-session-id")]
+            if not any(uri == w or uri.startswith(w + "/") for w in wanted):
+                continue
+            try:
+                exchange.notify("notifications/resources/updated", params)
+                told += 1
+            except Disconnected:
+                self._forget_listener(exchange, subscription)
+        return told
+
+    def watchers(self, uri):
+        """How many streams have subscribed to it."""
+        found = 0
+        for exchange, subscription in list(self.listeners):
+            request = exchange.request
+            wanted = (request.params["notifications"].get(
+                "resourceSubscriptions", ()) if subscription is not None else
+                self.subscriptions[request.header("mcp-session-id")])
+            found += uri in wanted
+        return found
+
+    def hang_up_listeners(self):
+        """Cut every stream; the sessions stay."""
+        for exchange, _ in list(self.listeners):
+            try:
+                exchange.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def _forget_listener(self, *listener):
+        if listener in self.listeners:
+            self.listeners.remove(listener)
 
     # -- serving
 
@@ -609,6 +668,9 @@ class Backend:
     def _get(self, exchange):
         if not self.listen_allowed:
             return exchange.answer(405, fields=[("Allow", "POST")])
+        session = exchange.request.header("mcp-session-id")
+        if self.sessions_wanted and session not in self.sessions:
+            return exchange.error(-32001, "Session not found", status=404)
         exchange.head(200, "text/event-stream")
         exchange.chunk(b": here\n\n")
         return self._stay(exchange, None)
@@ -618,8 +680,7 @@ class Backend:
         try:
             exchange.peer_closed(within=3600)
         finally:
-            if (exchange, subscription) in self.listeners:
-                self.listeners.remove((exchange, subscription))
+            self._forget_listener(exchange, subscription)
         exchange.close()
 
     # -- methods of both
@@ -631,6 +692,8 @@ class Backend:
             out["prompts"] = dict(changes)
         if self.resources or self.templates or self.unlisted:
             out["resources"] = dict(changes)
+            if self.subscribe:
+                out["resources"]["subscribe"] = True
         if self.extensions:
             out["extensions"] = self.extensions
         return out
@@ -641,7 +704,9 @@ class Backend:
             "server/discover": self._discover,
             "subscriptions/listen": self._listen,
             "ping": lambda e: e.result({}),
-            "logging/setLevel": lambda e: e.result({}),
+            "logging/setLevel": self._set_level,
+            "resources/subscribe": self._subscribe,
+            "resources/unsubscribe": self._subscribe,
             "completion/complete": self._complete,
             "tools/call": self._call,
             "prompts/get": self._prompt,
@@ -670,7 +735,15 @@ class Backend:
     def _listen(self, exchange):
         if not self.listen_allowed:
             return exchange.error(-32601, "no listen", status=404)
-        wanted = exchange.request.params.get("notifications", {})
+        wanted = dict(exchange.request.params.get("notifications", {}))
+        uris = wanted.get("resourceSubscriptions", [])
+        if self.strict_listen and not all(map(self.knows, uris)):
+            return exchange.error(-32602, "Unknown resource")
+        if uris:
+            wanted["resourceSubscriptions"] = [
+                u for u in uris if self.subscribe and self.knows(u)]
+        if self.lines:
+            exchange.head(200)
         exchange.notify("notifications/subscriptions/acknowledged", {
             "notifications": wanted,
             "_meta": {META + "subscriptionId": exchange.id}})
@@ -715,6 +788,30 @@ class Backend:
         return exchange.result({"contents": [
             {"uri": uri, "mimeType": "text/plain", "text": "text of " + uri}]},
             cacheable=True)
+
+    def knows(self, uri):
+        return (uri in [r["uri"] for r in self.resources] or
+                any(uri.startswith(t["uriTemplate"].split("{")[0])
+                    for t in self.templates))
+
+    def _subscribe(self, exchange):
+        request = exchange.request
+        uri = request.params.get("uri", "")
+        mine = self.subscriptions[request.header("mcp-session-id")]
+        if not self.subscribe:
+            return exchange.error(-32601, "no subscriptions")
+        if not self.knows(uri):
+            return exchange.error(-32002, "Unknown resource", {"uri": uri})
+        if request.rpc == "resources/subscribe":
+            mine.add(uri)
+        else:
+            mine.discard(uri)
+        return exchange.result({})
+
+    def _set_level(self, exchange):
+        self.levels[exchange.request.header("mcp-session-id")] = (
+            exchange.request.params["level"])
+        exchange.result({})
 
     def _complete(self, exchange):
         ref = exchange.request.params.get("ref", {})

@@ -10,7 +10,7 @@ import messages
 from backend import Backend
 from harness import Gateway
 from messages import BOTH, LEGACY, META, MODERN, VERSIONS, legacy, modern, post
-from wire import eventually
+from wire import eventually, http
 
 OWN = ["gateway_audit_log", "gateway_health", "gateway_list_backends"]
 KINDS = {"tools": "name", "prompts": "name", "resources": "uri",
@@ -201,10 +201,14 @@ def test_sdk_sequence(gateway):
     """What the official clients do, in their order and on one connection."""
     client = gateway.client()
     result, session = client.initialize()
-    r = client.request("GET", "/mcp", {
-        "Accept": "text/event-stream", "MCP-Protocol-Version": LEGACY[0],
-        **({"Mcp-Session-Id": session} if session else {})})
-    assert r.status == 405
+    with gateway.client() as other:
+        r = other.request("GET", "/mcp", {
+            "Accept": "text/event-stream", "MCP-Protocol-Version": LEGACY[0]})
+        assert r.status == 405
+        other.send(http("GET", "/mcp", [
+            ("Host", "localhost"), ("Accept", "text/event-stream"),
+            ("MCP-Protocol-Version", LEGACY[0]), ("Mcp-Session-Id", session)]))
+        assert next(other.connection.head().pieces()) == b":\n\n"
     r = client.ask(post({"method": "tools/list", "jsonrpc": "2.0", "id": 1},
                         {"MCP-Protocol-Version": LEGACY[0],
                          "Mcp-Session-Id": session}))

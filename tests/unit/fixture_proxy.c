@@ -121,6 +121,8 @@ static struct catalog_backend *know(const struct fixture_setup *s)
 	to->origin.eras = s->eras;
 	for (int v = 0; v < VIEWS; v++)
 		to->origin.abilities |= to->eras[v].abilities;
+	if (s->subscribe)
+		to->origin.abilities |= ABILITY_SUBSCRIBE;
 	if (s->port) {
 		to->origin.n_addresses = 1;
 		memcpy(&to->origin.addresses[0], &at, sizeof(at));
@@ -552,7 +554,7 @@ static bool answer_itself(struct line *l, struct span body)
 	struct fixture_answer a = { .body = "" };
 	struct span method = value_get(body, SPAN("method"));
 
-	if (!l->server->legacy)
+	if (!l->server->legacy || body.len == 0)
 		return false;
 	if (span_is(method, "\"initialize\"")) {
 		snprintf(fields, sizeof(fields),

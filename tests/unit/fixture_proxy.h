@@ -23,6 +23,7 @@ struct fixture_setup {
 	uint32_t max_connections;             /* 0: 8 */
 	uint32_t connect_timeout_ms, request_timeout_ms, idle_timeout_ms;
 	uint32_t needs; /* 1 + scope, or 0 */
+	bool subscribe; /* tells of changes of its resources */
 	const char *fields;
 	const char *extensions[VIEWS]; /* raw objects; NULL: none */
 };
@@ -119,7 +120,8 @@ uint16_t fixture_server_port(const struct fixture_server *s);
 void fixture_server_play(struct fixture_server *s,
                          const struct fixture_answer *answers, size_t n);
 
-/* Answer initialize and notifications by itself, giving out session ids. */
+/* Answer initialize and notifications by itself, giving out session ids; what
+ * has no body, as a GET, plays an answer. */
 void fixture_server_legacy(struct fixture_server *s, bool on);
 
 /* Accept nothing more; what is open stays. */

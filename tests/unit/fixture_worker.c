@@ -8,6 +8,7 @@
 
 #include "lib/chunked.h"
 #include "worker/record.h"
+#include "worker/stream.h"
 
 static void uncork(struct proxy *proxy)
 {
@@ -18,8 +19,9 @@ void fixture_worker_adopt(struct worker *w, struct snapshot *snap)
 {
 	const struct settings *s = snap->settings;
 
+	struct snapshot *old = w->snap;
+
 	cr_assert_eq(identity_adopt(w->identity, snap), 0);
-	snapshot_unref(w->snap);
 	w->snap = snap;
 	w->limits = (struct h1_limits){
 		.head_max = (size_t)s->limits_head_bytes,
@@ -27,6 +29,8 @@ void fixture_worker_adopt(struct worker *w, struct snapshot *snap)
 		.fields_max = (size_t)s->limits_fields,
 	};
 	upstream_adopt(w->proxy.up, snap);
+	streams_adopt(w, old);
+	snapshot_unref(old);
 }
 
 struct worker *fixture_worker_new(struct snapshot *snap)
@@ -44,6 +48,7 @@ struct worker *fixture_worker_new(struct snapshot *snap)
 	w->proxy.uncork = uncork;
 	w->proxy.up = upstream_new(w->loop, w->board, w->me);
 	w->proxy.sessions = sessions_new(w->proxy.up, w->loop);
+	w->streams = streams_new(w);
 	w->identity = identity_new(w->board, 0);
 	w->record = record_new(w);
 	w->loopback_only = true;
@@ -57,6 +62,7 @@ void fixture_worker_free(struct worker *w)
 		conn_abort(w->conns);
 	fixture_pause(w->loop, 5);
 	request_fini(w);
+	streams_free(w->streams);
 	sessions_free(w->proxy.sessions);
 	upstream_free(w->proxy.up);
 	identity_free(w->identity);

@@ -1,0 +1,56 @@
+/*
+ * enlist - tell a legacy backend which resources are watched.
+ *
+ * resources/subscribe for what is wanted and not told, resources/unsubscribe
+ * for what is told and not wanted any more (MCP 2025-11-25, "Resources"), a few
+ * at the same time and one at a time for each resource, so that the last word
+ * is the right one. An error in an answer is an answer: the backend said no.
+ */
+#ifndef PROXY_ENLIST_H
+#define PROXY_ENLIST_H
+
+#include "lib/base.h"
+#include "lib/buf.h"
+#include "proxy/session.h"
+#include "proxy/upstream.h"
+#include "proxy/watched.h"
+
+#define ENLIST_MAX 4 /* requests to one backend at the same time */
+
+struct enlist;
+
+/* A request on its way. */
+struct enlist_post {
+	struct exchange x;
+	struct enlist *all;
+	struct watched *about; /* NULL: idle */
+	struct snapshot *snap;
+	bool wants;
+	int status;
+	struct buf body, fields;
+};
+
+/* Lives in its owner, zeroed. */
+struct enlist {
+	/* set by the owner */
+	struct upstream *up;
+	struct sessions *sessions;
+	struct watched_set *set;
+	/* One request was answered: there may be more to tell. */
+	void (*done)(struct enlist *e);
+	/* One was not; the session does not exist any more, or the network
+	   failed. */
+	void (*failed)(struct enlist *e, bool session_gone);
+	/* its own */
+	uint64_t next_id; /* of requests in the session */
+	struct enlist_post posts[ENLIST_MAX];
+};
+
+/* Tell what can be told now, in the session for watching, which is open.
+ * False: there is nothing to tell, and nothing under way. */
+bool enlist_push(struct enlist *e, struct snapshot *snap, uint32_t backend);
+
+/* Stop; what was under way counts as not told. */
+void enlist_stop(struct enlist *e);
+
+#endif

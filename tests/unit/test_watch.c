@@ -1,0 +1,233 @@
+#include "proxy/watch.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "tests/unit/fixture_proxy.h"
+
+#define OK     "HTTP/1.1 200 OK\r\n"
+#define EVENTS OK "Content-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+#define ACK(uris)                                                   \
+	"{\"jsonrpc\":\"2.0\",\"method\":"                          \
+	"\"notifications/subscriptions/acknowledged\",\"params\":{" \
+	"\"notifications\":{\"resourceSubscriptions\":[" uris "]}}}"
+#define UPDATED(uri)                                       \
+	"{\"jsonrpc\":\"2.0\",\"method\":"                 \
+	"\"notifications/resources/updated\",\"params\":{" \
+	"\"uri\":\"" uri "\"}}"
+#define EVENT(json) "data: " json "\n\n"
+
+static struct fixture_setup setup;
+static struct settings settings;
+static struct snapshot *snap;
+static struct loop *loop;
+static struct upstream *up;
+static struct sessions *sessions;
+static struct watches *all;
+static struct fixture_server *server;
+
+static struct client {
+	struct watcher watcher;
+	unsigned told;
+} clients[3];
+
+static void on_updated(struct watcher *w)
+{
+	CONTAINER_OF(w, struct client, watcher)->told++;
+}
+
+static void build(uint32_t eras)
+{
+	snapshot_unref(snap);
+	setup.eras = eras;
+	snap = fixture_snapshot(&setup, 1, &settings, NULL);
+	upstream_adopt(up, snap);
+	sessions_adopt(sessions, snap);
+	watches_adopt(all, snap);
+}
+
+static void begin(void)
+{
+	fixture_settings(&settings);
+	loop = loop_new();
+	up = upstream_new(loop, fixture_board(), &fixture_board()->workers[0]);
+	sessions = sessions_new(up, loop);
+	all = watches_new(loop, up, sessions);
+	server = fixture_server_new(loop);
+	setup = (struct fixture_setup){ .name = "b",
+		                        .subscribe = true,
+		                        .port = fixture_server_port(server) };
+	for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+		clients[i] = (struct client){ .watcher.updated = on_updated };
+	build(ERA_MODERN);
+}
+
+static void end(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+		watch_drop(&clients[i].watcher);
+	watches_free(all);
+	fixture_pause(loop, 10);
+	sessions_free(sessions);
+	fixture_server_free(server);
+	fixture_pause(loop, 10);
+	upstream_free(up);
+	fixture_pause(loop, 0);
+	loop_free(loop);
+	snapshot_unref(snap);
+}
+
+TestSuite(watch, .init = begin, .fini = end, .timeout = 60);
+
+static void play(const char *raw, enum fixture_then then)
+{
+	static struct fixture_answer a;
+
+	a = (struct fixture_answer){ .raw = raw, .then = then };
+	fixture_server_play(server, &a, 1);
+}
+
+static void watch(size_t i, const char *uri)
+{
+	cr_assert(watch_add(all, 0, span_str(uri), &clients[i].watcher));
+}
+
+static bool is_told(void *arg)
+{
+	return ((struct client *)arg)->told > 0;
+}
+
+static bool is_asked(void *arg)
+{
+	return fixture_server_requests(server) >= *(size_t *)arg;
+}
+
+static void await_requests(size_t n)
+{
+	cr_assert(fixture_run(loop, is_asked, &n), "%zu requests", n);
+}
+
+static bool asked_for(size_t n, const char *uris)
+{
+	struct span body = fixture_server_body(server, n);
+
+	return memmem(body.at, body.len, uris, strlen(uris)) != NULL;
+}
+
+Test(watch, who_wants_it_is_told_and_nobody_else)
+{
+	play(EVENTS EVENT(ACK("\"a:1\",\"a:2\"")) EVENT(UPDATED("a:1"))
+	             EVENT(UPDATED("a:1")) EVENT(UPDATED("a:3")),
+	     THEN_KEEP);
+	watch(0, "a:1");
+	watch(1, "a:2");
+	watch(2, "a:1");
+	cr_expect(watch_is(&clients[0].watcher, all, 0, SPAN("a:1")));
+	cr_expect_not(watch_is(&clients[0].watcher, all, 0, SPAN("a:2")));
+	cr_assert(fixture_run(loop, is_told, &clients[0]));
+	fixture_pause(loop, 2 * WATCH_GATHER_MS);
+	/* Two changes at once are one. */
+	cr_expect_eq(clients[0].told, 1u);
+	cr_expect_eq(clients[2].told, 1u);
+	cr_expect_eq(clients[1].told, 0u);
+	/* And all wishes at once were one request. */
+	cr_expect_eq(fixture_server_requests(server), 1u);
+}
+
+Test(watch, what_is_added_is_asked_for_before_the_old_stream_ends)
+{
+	play(EVENTS EVENT(ACK("\"a:1\"")), THEN_KEEP);
+	watch(0, "a:1");
+	await_requests(1);
+	fixture_pause(loop, 20);
+	play(EVENTS EVENT(ACK("\"a:1\",\"a:2\"")), THEN_KEEP);
+	watch(1, "a:2");
+	await_requests(2);
+	fixture_pause(loop, 20);
+	cr_expect_eq(fixture_server_open(server), 2u);
+	cr_expect(asked_for(1, "a:1") && asked_for(1, "a:2"));
+	fixture_pause(loop, WATCH_OVERLAP_MS + 100);
+	cr_expect_eq(fixture_server_open(server), 1u);
+}
+
+Test(watch, nothing_is_open_when_nobody_wants_anything)
+{
+	play(EVENTS EVENT(ACK("\"a:1\"")), THEN_KEEP);
+	watch(0, "a:1");
+	await_requests(1);
+	watch_drop(&clients[0].watcher);
+	watch_drop(&clients[0].watcher);
+	fixture_pause(loop, WATCH_LINGER_MS + 200);
+	cr_expect_eq(fixture_server_open(server), 0u);
+	cr_expect_eq(fixture_server_requests(server), 1u);
+}
+
+Test(watch, after_a_loss_all_are_told)
+{
+	play(EVENTS EVENT(ACK("\"a:1\"")), THEN_CLOSE);
+	watch(0, "a:1");
+	await_requests(2);
+	cr_assert(fixture_run(loop, is_told, &clients[0]));
+}
+
+Test(watch, one_that_is_refused_does_not_spoil_the_others)
+{
+	static const struct fixture_answer answers[] = {
+		{ .body = "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{"
+		          "\"code\":-32602,\"message\":\"no\"}}" },
+		{ .body = "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{"
+		          "\"code\":-32602,\"message\":\"no\"}}" },
+		{
+			.raw = EVENTS EVENT(ACK("\"a:1\",\"a:2\"")),
+		},
+	};
+
+	fixture_server_play(server, answers, ARRAY_LEN(answers));
+	watch(0, "a:1");
+	watch(1, "a:2");
+	await_requests(3);
+	fixture_pause(loop, 100);
+	cr_expect_eq(fixture_server_requests(server), 3u);
+	cr_expect(asked_for(0, "a:1") && asked_for(0, "a:2"));
+	/* One of them, then the other. */
+	cr_expect_neq(asked_for(1, "a:1"), asked_for(1, "a:2"));
+	cr_expect_neq(asked_for(2, "a:1"), asked_for(2, "a:2"));
+	cr_expect_neq(asked_for(1, "a:1"), asked_for(2, "a:1"));
+}
+
+Test(watch, a_backend_of_both_eras_that_does_not_listen)
+{
+	build(ERA_MODERN | ERA_LEGACY);
+	fixture_server_legacy(server, true);
+	play("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", THEN_KEEP);
+	watch(0, "a:1");
+	await_requests(1);
+	play(EVENTS, THEN_KEEP);
+	await_requests(5);
+	/* initialize, initialized, GET, subscribe */
+	cr_expect(asked_for(1, "initialize"));
+	cr_expect(span_starts(fixture_server_request(server, 3), SPAN("GET ")));
+	cr_expect(asked_for(4, "resources/subscribe"));
+}
+
+Test(watch, what_the_backend_does_not_tell_of)
+{
+	setup.subscribe = false;
+	build(ERA_MODERN);
+	cr_expect_not(watch_add(all, 0, SPAN("a:1"), &clients[0].watcher));
+	cr_expect_null(clients[0].watcher.prev);
+}
+
+Test(watch, a_backend_that_moves_is_asked_anew)
+{
+	play(EVENTS EVENT(ACK("\"a:1\"")), THEN_KEEP);
+	watch(0, "a:1");
+	await_requests(1);
+	build(ERA_MODERN);
+	fixture_pause(loop, 50);
+	cr_expect_eq(fixture_server_requests(server), 1u);
+	setup.fields = "X-Key: other\r\n";
+	build(ERA_MODERN);
+	await_requests(2);
+	cr_assert(fixture_run(loop, is_told, &clients[0]));
+}
