@@ -146,8 +146,11 @@ void call_post_cancelled(struct proxy *proxy, struct snapshot *snap,
 
 void relay_cancel(struct call *c)
 {
-	call_post_cancelled(c->proxy, c->snap, c->backend,
-	                    call_session_fields(c), c->id);
+	if (c->follows_task)
+		task_stop(c);
+	else
+		call_post_cancelled(c->proxy, c->snap, c->backend,
+		                    call_session_fields(c), c->id);
 }
 
 enum revision relay_revision(const struct call *c)

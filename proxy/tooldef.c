@@ -375,12 +375,11 @@ static const char *read_tool(enum view_era era, const struct span found[],
 		out->flags |= ENTRY_IDEMPOTENT;
 	if (value_type(out->output_schema) == VALUE_OBJECT)
 		out->flags |= ENTRY_OUTPUT;
-	if (era == VIEW_MODERN)
-		return find_mirrors(out);
+	/* It means something to backends of the older era only. */
 	if (value_string_eq(value_get(out->execution, SPAN("taskSupport")),
 	                    SPAN("required")))
 		out->flags |= ENTRY_TASK;
-	return NULL;
+	return era == VIEW_MODERN ? find_mirrors(out) : NULL;
 }
 
 const char *tooldef_read(enum list_kind kind, enum view_era era,

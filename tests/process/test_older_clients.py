@@ -19,7 +19,9 @@ LINK = {"type": "resource_link", "uri": "x://é/1", "name": "re\"port",
         "annotations": {"priority": 0.5}}
 AUDIO = {"type": "audio", "data": "AAAA", "mimeType": "audio/wav"}
 BLOCKS = [{"type": "text", "text": "t"}, LINK, AUDIO]
-AS_TEXT = {"type": "text", "text": "re\"port: x://é/1\nline\nline",
+# What clients see of them: a URI that they can read.
+SEEN = [BLOCKS[0], {**LINK, "uri": "x://alpha/é/1"}, AUDIO]
+AS_TEXT = {"type": "text", "text": "re\"port: x://alpha/é/1\nline\nline",
            "annotations": {"priority": 0.5}}
 URLS = {"elicitations": [
     {"mode": "url", "elicitationId": "e1", "url": "https://a.example/1?x=\"",
@@ -226,7 +228,7 @@ def test_links(either, version, answers):
                           version=version)
     x.answers = "json"
     assert r.result["content"] == (
-        [BLOCKS[0], AS_TEXT, AUDIO] if version == OLDEST else BLOCKS)
+        [BLOCKS[0], AS_TEXT, AUDIO] if version == OLDEST else SEEN)
 
 
 def test_links_in_prompts():
@@ -237,7 +239,7 @@ def test_links_in_prompts():
             r = client.legacy("prompts/get", {"name": "alpha_p"},
                               version=version)
             assert [m["content"] for m in r.result["messages"]] == (
-                [BLOCKS[0], AS_TEXT, AUDIO] if version == OLDEST else BLOCKS)
+                [BLOCKS[0], AS_TEXT, AUDIO] if version == OLDEST else SEEN)
             assert all(m["role"] == "user" for m in r.result["messages"])
 
 

@@ -101,7 +101,7 @@ Test(tooldef, tools_that_run_as_tasks_only)
 {
 	static const struct {
 		const char *item;
-		bool task; /* in the older list; never in the other */
+		bool task;
 	} rows[] = {
 		{ TOOL(""), false },
 		{ TOOL(",\"execution\":{\"taskSupport\":\"required\"}"), true },
@@ -115,12 +115,11 @@ Test(tooldef, tools_that_run_as_tasks_only)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct span item = span_str(rows[i].item);
 
-		cr_expect_null(
-			tooldef_read(LIST_TOOLS, VIEW_LEGACY, item, &def));
-		cr_expect_eq(def.flags, rows[i].task ? ENTRY_TASK : 0);
-		cr_expect_null(
-			tooldef_read(LIST_TOOLS, VIEW_MODERN, item, &def));
-		cr_expect_eq(def.flags, 0);
+		for (enum view_era era = 0; era < VIEWS; era++) {
+			cr_expect_null(
+				tooldef_read(LIST_TOOLS, era, item, &def));
+			cr_expect_eq(def.flags, rows[i].task ? ENTRY_TASK : 0);
+		}
 	}
 	tooldef_fini(&def);
 }
