@@ -114,7 +114,8 @@ void rejoin_start(struct call *c, const struct sealed *s, uint32_t backend)
 	c->id = s->call;
 	c->number = s->digest;
 	c->has_token = s->texts[3].len > 0;
-	c->log_level = 0;
+	c->log_level = c->caller.wanted_level ? c->caller.wanted_level - 1
+	                                      : MESSAGE_LEVEL_USUAL;
 	buf_add_span(&c->client_id, s->texts[2]);
 	buf_add_span(&c->client_token, s->texts[3]);
 	buf_add_span(&c->fields, s->texts[0]);

@@ -357,8 +357,8 @@ static const struct row rows[] = {
 	{ M, L, TOOL, BOTH, "", 0,
 	  DATA(LOGGED("emergency")) DATA(FROM("{" DONE "}")), 0, 0,
 	  TO("{" DONE "}") },
-	{ L, L, TOOL, BOTH, "", 0, DATA(LOGGED("debug")) DATA(FROM("{}")), 0, 0,
-	  EVENT(LOGGED("debug")) EVENT(TO("{}")) },
+	{ L, L, TOOL, BOTH, "", 0, DATA(LOGGED("info")) DATA(FROM("{}")), 0, 0,
+	  EVENT(LOGGED("info")) EVENT(TO("{}")) },
 	{ M, M, TOOL, BOTH, "", 0,
 	  DATA("{\"jsonrpc\":\"2.0\",\"method\":"
 	       "\"notifications/tools/list_changed\"}")
