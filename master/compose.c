@@ -468,6 +468,7 @@ static int add_backend(struct work *w, const struct config_backend *b,
 		                                  : span_of(NULL, 0)),
 		.flags = (b->https ? BACKEND_TLS : 0) |
 		         (b->namespace_tools ? BACKEND_NAMESPACE : 0) |
+		         (b->unlisted_tools ? BACKEND_UNLISTED : 0) |
 		         (b->sessions == CONFIG_SESSIONS_PER_CLIENT
 		                  ? BACKEND_PER_CLIENT
 		                  : 0),

@@ -97,6 +97,7 @@ struct config_backend {
 	enum config_protocol protocol;
 	bool namespace_tools;
 	enum config_sessions sessions;
+	bool unlisted_tools;
 
 	/* streamable_http; url and its parts, NULL for other transports */
 	const char *url;

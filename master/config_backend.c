@@ -279,6 +279,7 @@ static const struct config_key keys[] = {
 	TEXT(url, HTTP | CONFIG_KEY_QUERY, check_url),
 	CHOICE(protocol, protocols),
 	CHOICE(sessions, sessions_words),
+	SWITCH(unlisted_tools, HTTP, false),
 	SECRET(bearer_token, HTTP),
 	SECRET(api_key, HTTP),
 	{ "api_key_header", CONFIG_KEY_TEXT, AT(api_key_header), HTTP, 0, 0, 0,

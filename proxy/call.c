@@ -252,6 +252,35 @@ static bool read_name(const struct message *msg, struct route *route,
 	return n >= 0 || bad_params(why, "The name is too long");
 }
 
+/*
+ * A tool that no list has, of the one backend that it can be and that lets
+ * such be called; whoever may use all of that backend's tools may call it.
+ */
+static bool find_unlisted(const struct snapshot *snap, struct route *route,
+                          struct span name)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < snap->head->backends.len; i++) {
+		const struct backend *b = snapshot_backend(snap, i);
+		struct span id = snapshot_text(snap, b->identifier);
+		struct span own = name;
+
+		if (!(b->flags & BACKEND_UNLISTED))
+			continue;
+		if (b->flags & BACKEND_NAMESPACE) {
+			if (!span_starts(name, id) || name.len <= id.len + 1 ||
+			    name.at[id.len] != '_')
+				continue;
+			own = span_from(name, id.len + 1);
+		}
+		route->backend = i;
+		set_name(route, own);
+		found++;
+	}
+	return found == 1;
+}
+
 static bool find_target(const struct snapshot *snap, const struct message *msg,
                         bool by_uri, struct route *route)
 {
@@ -260,9 +289,12 @@ static bool find_target(const struct snapshot *snap, const struct message *msg,
 
 	if (!by_uri)
 		return route_entry(
-			snap, route,
-			snapshot_find(snap, &view->lists[msg->method->kind],
-		                      name));
+			       snap, route,
+			       snapshot_find(snap,
+		                             &view->lists[msg->method->kind],
+		                             name)) ||
+		       (msg->method->id == METHOD_TOOLS_CALL &&
+		        find_unlisted(snap, route, name));
 	if (route_uri(snap, view, route))
 		return true;
 	/* A template is looked up by its own text as well. */

@@ -58,10 +58,11 @@ enum backend_auth { BACKEND_AUTH_NONE, BACKEND_AUTH_BEARER, BACKEND_AUTH_KEY };
 #define ERA_LEGACY 1u /* initialize handshake: 2025-03-26 to 2025-11-25 */
 #define ERA_MODERN 2u /* per-request metadata: 2026-07-28 */
 
-#define BACKEND_TLS        1u /* https */
-#define BACKEND_NAMESPACE  2u /* public names are <identifier>_<name> */
-#define BACKEND_OCI        4u /* the tools of Oracle Cloud, in this process */
-#define BACKEND_PER_CLIENT 8u /* a legacy session for each client */
+#define BACKEND_TLS        1u  /* https */
+#define BACKEND_NAMESPACE  2u  /* public names are <identifier>_<name> */
+#define BACKEND_OCI        4u  /* the tools of Oracle Cloud, in this process */
+#define BACKEND_PER_CLIENT 8u  /* a legacy session for each client */
+#define BACKEND_UNLISTED   16u /* tools that it does not list can be called */
 
 #define RECIPE_WRITE 1u /* changes something: needs the scope write:tools */
 

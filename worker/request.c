@@ -5,6 +5,7 @@
 #include "lib/clock.h"
 #include "lib/media.h"
 #include "lib/value.h"
+#include "proxy/catalog.h"
 #include "proxy/task.h"
 #include "worker/access.h"
 #include "worker/answer.h"
@@ -333,9 +334,14 @@ static bool find_route(const struct request *r, const struct message *m,
 		return task_route(r->snap, &r->caller, m, route, needs, p);
 	if (!call_route(r->snap, m, route, p))
 		return false;
-	*needs = route->entry
-	                 ? route->entry->needs
-	                 : snapshot_backend(r->snap, route->backend)->needs;
+	if (route->entry)
+		*needs = route->entry->needs;
+	else if (m->method->id == METHOD_TOOLS_CALL)
+		catalog_needs(r->snap, route->backend,
+		              span_of(route->public_name, route->public_len),
+		              needs);
+	else
+		*needs = snapshot_backend(r->snap, route->backend)->needs;
 	return true;
 }
 

@@ -197,7 +197,9 @@ const tokens = { auth: {
 	},
 } };
 
-const plain = ({ url }) => [{ name: "fixture", url, namespace_tools: false }];
+// The reference server's hidden tools are called by the conformance tool.
+const plain = ({ url }) =>
+	[{ name: "fixture", url, namespace_tools: false, unlisted_tools: true }];
 const two = (fixture, everything) => [
 	{ name: "fx", url: fixture.url, namespace_tools: true },
 	{ name: "every", url: everything.url, namespace_tools: true },

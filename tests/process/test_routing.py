@@ -503,3 +503,37 @@ def test_era_changes_with_an_upgrade():
         eventually(works, "a call of the new era", within=15)
         # What was sent to it in the old words is no fault.
         x.violations.clear()
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+def test_unlisted_tools(era):
+    """Callable where the administrator says so, by whom the rules let."""
+    tokens = {"token-of-ann-0123456789": {"client_id": "ann",
+                                          "scopes": ["hidden"]},
+              "token-of-bob-0123456789": {"client_id": "bob"}}
+
+    def hide(backend):
+        shown = backend._list
+        backend._list = lambda exchange, key, items: shown(
+            exchange, key, [i for i in items if i.get("name") != "secret"])
+        return backend
+
+    with hide(Backend("alpha", era, tools=[b.tool("echo"), b.tool("secret")])) \
+            as alpha, hide(Backend("beta", era, tools=[
+                b.tool("echo"), b.tool("secret")])) as beta, Gateway(
+                alpha.entry(unlisted_tools=True), beta,
+                auth={"enabled": True, "static_tokens": tokens,
+                      "tool_scopes": {"alpha_secret": ["hidden"]}}) as g:
+        ann, bob = (g.client(token) for token in tokens)
+        assert "alpha_secret" not in ann.names()
+        for version in VERSIONS:
+            assert ann.call("alpha_secret", {"nonce": "n"},
+                            version=version) == "n"
+            r = bob.era(version, "tools/call", {"name": "alpha_secret"})
+            assert r.status == 403
+            for name in ("beta_secret", "secret", "alpha_", "alphasecret"):
+                r = ann.era(version, "tools/call", {"name": name})
+                assert r.code == -32602
+        assert not [r for r in beta.calls()]
+        assert ann.era(VERSIONS[0], "tools/call",
+                       {"name": "alpha_none"}).code == -32602
