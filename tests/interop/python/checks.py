@@ -3,6 +3,7 @@ Target; its name, as in the driver's tables, is that of the function."""
 
 import asyncio
 import base64
+import copy
 import json
 import time
 
@@ -25,9 +26,16 @@ class Target:
         self.client = client
         self.server = server["name"]
         self.node = server["node"]
+        self.checks = server["checks"]
         self.prefix = f"{self.server}_" if server["namespaced"] else ""
         self.path = f"{self.server}/" if server["namespaced"] else ""
         self.kind, self.url, self.token = kind, url, token
+
+    # The same server by another connection.
+    def over(self, client):
+        other = copy.copy(self)
+        other.client = client
+        return other
 
     def uri(self, rest):
         return f"test://{self.path}{rest}"
@@ -194,6 +202,10 @@ async def sampling(target):
     same(await target.text("test_input_required_result_sampling"), CAPITAL)
 
 
+async def sampling_apart(target):
+    same(await target.text("sampling_apart"), CAPITAL)
+
+
 async def roots(target):
     found = await target.text("test_input_required_result_list_roots")
     same(found.rstrip("/"), f"Roots: {ROOT}")
@@ -221,9 +233,7 @@ async def callers(target):
 
     async def connection(number):
         async with open_client(target.kind, target.url, target.token) as client:
-            view = Target(client, {"name": target.server, "node": target.node,
-                                   "namespaced": bool(target.prefix)},
-                          target.kind, target.url, target.token)
+            view = target.over(client)
             await asyncio.gather(*(caller(f"{target.kind} {number} {n}", view)
                                    for n in range(CALLS_EACH)))
 
@@ -232,4 +242,4 @@ async def callers(target):
 
 CHECKS = [tools_list, text, unicode, large, structured, image, is_error, unknown_tool, prompts,
           resources, templates, completion, header_parameter, progress, logging, elicitation,
-          sampling, roots, cancellation, callers]
+          sampling, sampling_apart, roots, cancellation, callers]

@@ -149,6 +149,8 @@ const checks = {
 	progress: { run: progress, alive: true },
 	elicitation: { run: asks("elicitation", "Hello, Ada!"), alive: true },
 	sampling: { run: asks("sampling", "Paris"), alive: true },
+	sampling_apart: { alive: true,
+		run: async (t) => assert.equal(await t.text("sampling_apart"), "Paris") },
 	roots: { run: asks("list_roots", "Roots: file:///interop"), alive: true },
 	callers: { run: callers, alive: true },
 };
@@ -201,8 +203,12 @@ async function restarts(servers) {
 		const before = await processes();
 		say({ wait: "servers" });
 		await input.next();
-		for (const view of views)
+		for (const [n, view] of views.entries()) {
 			await attempt(`${kind}/${view.name} after_restart`, () => echo(view, "still there"));
+			if (servers[n].checks.includes("elicitation"))
+				await attempt(`${kind}/${view.name} elicitation_after_restart`,
+					() => checks.elicitation.run(view));
+		}
 		await attempt(`${kind}/all restarted`, async () =>
 			(await processes()).forEach((line, n) => assert.notEqual(line, before[n])));
 		say({ wait: "gateway" });

@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 
-from checks import CHECKS, Target, same
+from checks import CHECKS, Target, elicitation, same
 from clients import KINDS, open_client
 
 CHECK_S = 10    # less than what the clients give a call
@@ -110,6 +110,8 @@ async def forgotten(views):
     await wait()
     for view in views:
         await attempt(f"{kind}/{view.server} after_restart", still_there(view))
+        if "elicitation" in view.checks:
+            await attempt(f"{kind}/{view.server} elicitation_after_restart", elicitation(view))
     after = await processes()
     same({name: pid for name, pid in after.items() if pid == before[name]}, {})
     say(wait="gateway")

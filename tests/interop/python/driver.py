@@ -38,6 +38,7 @@ ASKS = {"elicitation", "sampling", "roots"}
 STREAMS = {"progress", "logging"}
 COMMON = {"tools_list", "text", "unicode", "large", "image", "is_error", "unknown_tool",
           "prompts", "resources", "templates", "completion", "callers"} | STREAMS | ASKS
+APART = {"sampling_apart"}
 PYTHON = COMMON | {"structured", "cancellation"}
 NODE = COMMON | {"header_parameter"}
 
@@ -46,7 +47,7 @@ NODE = COMMON | {"header_parameter"}
 # JSON leave no room for anything before the result, and without a session there
 # is nobody to ask, and nothing that a cancellation could refer to.
 SERVERS = {
-    "v1": ("v1", [], PYTHON, PYTHON),
+    "v1": ("v1", [], PYTHON | APART, PYTHON | APART),
     "v1json": ("v1", ["--json"], PYTHON - STREAMS - ASKS, PYTHON - STREAMS - ASKS),
     "v1less": ("v1", ["--stateless"], PYTHON - ASKS - {"cancellation"},
                PYTHON - ASKS - {"cancellation"}),
@@ -62,8 +63,16 @@ SERVERS = {
     "nodenew": ("node", ["--era", "modern"], NODE, NODE),
 }
 ERAS = {"v1": {LEGACY}, "v2": {LEGACY, MODERN}, "fastmcp": {LEGACY, MODERN}}
-# A process for each operation takes its time.
-INSPECTED = {"v1", "v2", "fast"}
+# Clients that are not tried with every server: the inspector, which starts a
+# process for each operation, and what differs from another only in how it
+# comes to its revision.
+ONLY = {
+    "inspector-legacy": {"v1", "v2", "fast"},
+    "inspector-modern": {"v1", "v2", "fast"},
+    "mcp2-modern": {"v1", "v2", "fast", "nodenew"},
+    "client-v2-legacy": {"v1", "v2", "fast"},
+    "client-v2-modern": {"v1", "v2", "fast"},
+}
 WITH_TOKEN = ["v1", "v2"]
 TOKEN_CHECKS = {"tools_list", "unicode", "elicitation"}
 
@@ -331,7 +340,7 @@ def meet(kind, name):
     program, arguments, *_ = SERVERS[name]
     if CLIENTS[kind][0] == "node" and program == "node":
         return False
-    if kind.startswith("inspector") and name not in INSPECTED:
+    if name not in ONLY.get(kind, SERVERS):
         return False
     if not options.direct:
         return True
@@ -350,7 +359,7 @@ def plan_of(kind, servers, gateways):
     if not mine:
         return None
     groups = [{"name": "", "token": None, "servers": [
-        entry(kind, server, gateways.get("open"), PYTHON | NODE) for server in mine]}]
+        entry(kind, server, gateways.get("open"), PYTHON | APART | NODE) for server in mine]}]
     if any(server.name in WITH_TOKEN for server in mine) and "auth" in gateways:
         groups.append({"name": "token-", "token": TOKEN, "servers": [
             entry(kind, server, gateways["auth"], TOKEN_CHECKS)

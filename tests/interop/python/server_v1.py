@@ -18,16 +18,26 @@ async def test_input_required_result_elicitation(ctx: Context) -> str:
     return f"Hello, {answer.data.name}!"
 
 
-@server.tool()
-async def test_input_required_result_sampling(ctx: Context) -> str:
+async def ask_capital(ctx, **related):
     question = TextContent(type="text", text=catalogue.ASK_CAPITAL)
     answer = await ctx.session.create_message(
-        [SamplingMessage(role="user", content=question)],
-        max_tokens=100, related_request_id=ctx.request_id)
+        [SamplingMessage(role="user", content=question)], max_tokens=100, **related)
     return answer.content.text
 
 
-# The SDK sends this request on the stream that GET opened.
+@server.tool()
+async def test_input_required_result_sampling(ctx: Context) -> str:
+    return await ask_capital(ctx, related_request_id=ctx.request_id)
+
+
+# As the SDK's own manual has it: the request goes out on the stream that GET
+# opened, and nothing in it says which call it belongs to.
+@server.tool()
+async def sampling_apart(ctx: Context) -> str:
+    return await ask_capital(ctx)
+
+
+# The SDK knows no other way for this one.
 @server.tool()
 async def test_input_required_result_list_roots(ctx: Context) -> str:
     answer = await ctx.session.list_roots()
