@@ -234,6 +234,7 @@ async def callers(target):
     async def connection(number):
         async with open_client(target.kind, target.url, target.token) as client:
             view = target.over(client)
+            await client.tools()  # or each first call asks for the whole list
             await asyncio.gather(*(caller(f"{target.kind} {number} {n}", view)
                                    for n in range(CALLS_EACH)))
 

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 import { clients } from "../clients.mjs";
 import { bounded } from "../processes.mjs";
 
-const CHECK_MS = 10000;
+const CHECK_MS = 20000; // the inspector starts a process for each operation
 const CONNECTIONS = 5, CALLS_EACH = 10; // of 50 callers at once
 const LARGE = 100000;
 const SPREAD_MS = 60; // from the first progress to the result, at least
@@ -120,6 +120,7 @@ async function callers(t, url, server) {
 		const client = await open(url, undefined, tmp);
 		const view = target(client, server);
 		try {
+			await client.tools();
 			await Promise.all(Array.from({ length: CALLS_EACH }, (__, m) => echo(view, `${kind} ${n} ${m}`)));
 		} finally {
 			await client.close();
