@@ -15,7 +15,7 @@ import socket
 import uvicorn
 from pydantic import BaseModel
 
-STEP_S = 0.05      # between progress or log messages
+STEP_S = 0.1         # after each progress message
 LONGEST_WAIT_S = 30  # of the tool that waits to be cancelled
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAA"
@@ -86,7 +86,6 @@ def offer(server, name, context, image, tool_error):
         for line in ("Tool execution started", "Tool processing data",
                      "Tool execution completed"):
             await ctx.info(line)
-            await asyncio.sleep(STEP_S)
         return "Tool with logging executed"
 
     @server.tool()
