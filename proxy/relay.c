@@ -575,6 +575,13 @@ static void on_head(struct exchange *x, const struct exchange_head *head)
 
 	c->status = head->status;
 	c->whole = head->has_length ? head->length : 0;
+	if (x->method == EXCHANGE_GET && head->status == 409 &&
+	    rejoin_possible(c)) {
+		/* It has not noticed that the stream before is gone. */
+		exchange_cancel(x);
+		rejoin_later(c);
+		return;
+	}
 	if (x->method == EXCHANGE_GET && head->status != 200) {
 		relay_fail(c, OUTCOME_UNAVAILABLE,
 		           "its stream broke, and it does not go on with it "

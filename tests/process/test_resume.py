@@ -106,6 +106,23 @@ def test_a_backend_that_does_not_go_on(status):
         assert str(status) in messages[-1]["error"]["message"]
 
 
+def test_a_backend_that_has_not_noticed_yet():
+    long = Resumable(1)
+
+    def busy_once(exchange):
+        if exchange.request.has("last-event-id") and not long.asked:
+            long.asked.append("busy")
+            exchange.answer(409, b"")
+            return True
+        return long.fault(exchange)
+
+    with Backend("alpha", "legacy", tools=[long.tool]) as alpha, \
+            Gateway(alpha) as g:
+        alpha.fault = busy_once
+        assert g.client().call("alpha_long") == "whole"
+        assert long.asked == ["busy", "stream_0"]
+
+
 def test_a_backend_that_goes_on_for_ever():
     """Streams without an event in between: not more than a few times."""
     long = Resumable()
