@@ -6,6 +6,7 @@
 #include "lib/log.h"
 #include "lib/value.h"
 #include "lib/version.h"
+#include "proxy/aside.h"
 #include "proxy/backsession.h"
 #include "proxy/catalog.h"
 #include "proxy/extension.h"
@@ -745,8 +746,14 @@ void call_send(struct call *c)
 	c->form = FORM_UNKNOWN;
 	sse_fini(&c->sse); /* of an answer before this one, if any */
 	c->status = 0;
-	if (c->server == VIEW_LEGACY && !backsession_ready(c))
+	if (c->server == VIEW_LEGACY && !c->aside_settled &&
+	    !backsession_ready(c))
 		return;
+	if (!c->aside_settled && !aside_ready(c)) {
+		c->aside_settled = true;
+		return;
+	}
+	c->aside_settled = false;
 	if (buf_err(&c->body) < 0 || buf_err(&c->fields) < 0) {
 		relay_fail(c, OUTCOME_ERROR, "the request is too large");
 		return;
@@ -833,6 +840,7 @@ void call_prepare(struct call *c)
 
 	c->parked = c->lost = false;
 	c->missing = 0;
+	c->aside_settled = false;
 	c->retried = false;
 	c->attempt++;
 	c->running = true;
@@ -915,6 +923,7 @@ static void stop(struct call *c, bool tell)
 	if (tell && call_is_at_legacy(c))
 		relay_cancel(c);
 	waiting_end(c);
+	aside_leave(c);
 	rejoin_stop(c);
 	exchange_cancel(&c->x);
 }
@@ -960,6 +969,7 @@ struct call *call_take(struct proxy *proxy)
 void call_fini(struct call *c)
 {
 	waiting_end(c);
+	aside_leave(c);
 	c->running = false;
 	c->parked = false;
 	session_forgo(&c->wait);

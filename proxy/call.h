@@ -54,6 +54,8 @@ struct proxy {
 	struct call *spare; /* calls for later requests */
 	struct waiting *waiting; /* calls that wait for their clients */
 	uint64_t n_waiting;
+	struct aside *asides; /* streams of sessions beside their calls */
+	size_t n_asides;
 	/* Where this worker is, for others; set by the worker. */
 	void (*here)(const struct proxy *proxy, const struct snapshot *snap,
 	             struct place *place);
@@ -82,6 +84,10 @@ struct call {
 	uint64_t id;             /* ours, towards the backend */
 	uint64_t number;         /* the first of these: the call's own */
 	struct waiting *waiting; /* for its client; or NULL */
+	struct aside *aside;     /* what its session's stream says; or NULL */
+	struct call *aside_next, **aside_prev;
+	bool aside_waits;   /* for that to open ... */
+	bool aside_settled; /* ... and has waited */
 	uint64_t session;
 	struct session_key key; /* of its session, in the legacy era */
 	struct buf given; /* the fields of a session that the client brought */

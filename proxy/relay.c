@@ -248,6 +248,16 @@ static void on_request(struct call *c, const struct span *found)
 	buf_free(&answer);
 }
 
+void relay_apart(struct call *c, struct span text)
+{
+	struct span found[RELAY_WANTS];
+	struct scan_error why;
+
+	if (scan_document(text, wanted, RELAY_WANTS, found, &why) == SCAN_OK &&
+	    found[RELAY_METHOD_NAME].at && found[RELAY_ID].at)
+		on_request(c, found);
+}
+
 static bool our_id(const struct call *c, struct span raw)
 {
 	int64_t n;

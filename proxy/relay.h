@@ -60,6 +60,9 @@ void relay_post(struct call *c, struct span body);
 /* Tell a legacy backend that nobody waits for the call any more. */
 void relay_cancel(struct call *c);
 
+/* A request of the backend's that came beside the call's own stream. */
+void relay_apart(struct call *c, struct span text);
+
 /* One message as an event of the answer; nothing for a client that takes no
  * stream. */
 void relay_event(struct call *c, const struct parts *p);

@@ -9,6 +9,7 @@
 #include "lib/crypto.h"
 #include "lib/fetch.h"
 #include "lib/log.h"
+#include "proxy/aside.h"
 #include "proxy/waiting.h"
 #include "shm/control.h"
 #include "worker/cancel.h"
@@ -400,6 +401,7 @@ static void tear_down(struct worker *w)
 	while (w->conns)
 		conn_abort(w->conns);
 	waiting_end_all(&w->proxy);
+	aside_end_all(&w->proxy);
 	request_fini(w);
 	cancel_fini(w);
 	call_free_spare(&w->proxy);

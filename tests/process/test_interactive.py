@@ -12,8 +12,8 @@ import pytest
 from backend import Backend, echo, tool
 from harness import Gateway, Pair
 from interactive import (ANSWERS, FULL, answer_all, ask, asker, await_answer,
-                         call_modern, modern_asker, run_legacy, run_modern,
-                         session_of)
+                         call_modern, describe, modern_asker, nonce_of,
+                         run_legacy, run_modern, session_of)
 from messages import legacy_body, post
 from wire import DEADLINE, eventually
 
@@ -123,6 +123,72 @@ def test_a_thousand_users_do_not_cross(era):
             t.join()
         assert not failures, failures[:5]
         assert len(alpha.calls()) >= users
+
+
+# ---- questions beside the call's own stream ----
+
+def apart_asker(*kinds):
+    """Asks on the stream that GET opened in the session, as some libraries
+    do."""
+    def handler(exchange):
+        session = exchange.request.header("mcp-session-id")
+        said = []
+        for kind in kinds:
+            # Its head is out before the backend counts it.
+            streams = eventually(lambda: [
+                e for e, _ in list(exchange.backend.listeners)
+                if e.request.header("mcp-session-id") == session],
+                "a stream of the session")
+            number = ask(streams[-1], kind)
+            said.append(describe(await_answer(exchange, number)))
+        return exchange.result({"content": [{
+            "type": "text", "text": ", ".join([nonce_of(exchange)] + said)}]})
+    return tool("ask", handler)
+
+
+@pytest.mark.parametrize("sessions", ["shared", "per_client"])
+def test_questions_apart(sessions):
+    with Backend("alpha", "legacy", tools=[
+            apart_asker("form", "roots"), tool("echo")]) as alpha, \
+            Gateway(alpha.entry(sessions=sessions)) as g:
+        for turn in range(3):
+            assert run_modern(g.client(), arguments={"nonce": str(turn)}) == \
+                expected(["form", "roots"], nonce=str(turn))
+        session = session_of(g.client())
+        for turn in range(3):
+            message = run_legacy(g.client(), session)
+            assert message["result"]["content"][0]["text"] == expected(
+                ["form", "roots"])
+
+
+def test_questions_apart_that_nobody_can_place():
+    gate = threading.Event()
+
+    def waits(exchange):
+        gate.wait(DEADLINE)
+        echo(exchange)
+
+    with Backend("alpha", "legacy", tools=[
+            apart_asker("form"), tool("waits", waits)]) as alpha, \
+            Gateway(alpha, workers=1) as g:
+        assert run_modern(g.client()) == expected(["form"])
+        other = threading.Thread(target=lambda: call_modern(
+            g.client(), "alpha_waits"))
+        other.start()
+        eventually(lambda: [r for r in alpha.calls()
+                            if r.params["name"] == "waits"], "it runs")
+        r = call_modern(g.client())
+        assert "error -32603" in r.result["content"][0]["text"]
+        gate.set()
+        other.join()
+        assert run_modern(g.client()) == expected(["form"])
+
+
+def test_a_backend_without_such_a_stream():
+    with Backend("alpha", "legacy", tools=[asker("legacy", "form")]) as alpha, \
+            Gateway(alpha) as g:
+        alpha.listen_allowed = False
+        assert run_modern(g.client()) == expected(["form"])
 
 
 # ---- replicas ----
