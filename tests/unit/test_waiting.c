@@ -709,6 +709,84 @@ static void answer(const struct user *u, size_t n, const char *result)
 	INPUT(REQUESTS(ONE("a", "elicitation/create") "," ONE( \
 		"b\\u0022\\\\", "roots/list")) STATE("\"s\\u0041\\n\""))
 
+/* However the result comes. */
+Test(waiting, a_client_is_asked_and_its_answers_go_back)
+{
+	static const struct fixture_answer ways[] = {
+		{ .body = BOTH },
+		{ .body = BOTH, .chunked = true },
+		{ .body = BOTH, .piece = 1 },
+		{ .body = BOTH, .chunked = true, .piece = 7 },
+		{ .body = "data: " BOTH "\n\n", .fields = TYPE_EVENTS },
+		{ .body = "data: " BOTH "\n\n",
+		  .fields = TYPE_EVENTS,
+		  .chunked = true,
+		  .piece = 5 },
+		{ .raw = STREAM "data: " BOTH "\n\n", .then = THEN_CLOSE },
+		{ .raw = STREAM "data: " BOTH "\n\n", .then = THEN_SILENT },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		struct user *u = &users[0];
+
+		ask_new(u, ways[i]);
+		await_question(u);
+		cr_expect_eq(fixture_client_count(&u->client), 2u, "%zu", i);
+		/* Out of order, and one of them twice. */
+		answer(u, 1, "{\"roots\":[]}");
+		answer(u, 1, "{\"roots\":[1]}");
+		fixture_pause(proxy.loop, 1);
+		cr_expect_eq(proxy.n_waiting, 1u);
+		answer(u, 0, ACCEPT);
+		await(u);
+		cr_expect(has(fixture_client_last(&u->client),
+		              "\"result\":{\"content\":[]}"),
+		          "%zu: %.*s", i, SPAN_ARG(buf_span(&u->client.out)));
+		cr_expect_eq(fixture_server_requests(new), 2 * (i + 1));
+		struct span body = fixture_server_body(new, 2 * i + 1);
+		cr_expect(has(body, ",\"inputResponses\":{\"a\":" ACCEPT
+		                    ",\"b\\u0022\\\\\":{\"roots\":[]}},"
+		                    "\"requestState\":\"s\\u0041\\n\"}}"),
+		          "%.*s", SPAN_ARG(body));
+		cr_expect_eq(proxy.n_waiting, 0u);
+	}
+}
+
+/* A backend that says it twice in one piece asked once. */
+Test(waiting, a_backend_that_goes_on_after_it_asked)
+{
+	static const char *const behind[] = {
+		EVENT(BOTH),
+		EVENT(INPUT(STATE("\"x\""))),
+		EVENT(RESULT),
+		EVENT("{}"),
+		EVENT("junk"),
+		EVENT("{\"jsonrpc\":\"2.0\",\"method\":"
+		      "\"notifications/message\",\"params\":{\"level\":"
+		      "\"error\"}}"),
+	};
+	struct buf text = { .max = 1 << 16 };
+
+	for (size_t i = 0; i < ARRAY_LEN(behind); i++) {
+		struct user *u = &users[0];
+
+		buf_reset(&text);
+		buf_puts(&text, STREAM EVENT(BOTH));
+		buf_puts(&text, behind[i]);
+		buf_putc(&text, '\0');
+		ask_new(u, (struct fixture_answer){ .raw = text.bytes,
+		                                    .then = THEN_SILENT });
+		await_question(u);
+		cr_expect_eq(fixture_client_count(&u->client), 2u, "%zu", i);
+		answer(u, 0, "{}");
+		answer(u, 1, "{}");
+		await(u);
+		cr_expect(has(fixture_client_last(&u->client), "\"result\""),
+		          "%zu: %.*s", i, SPAN_ARG(buf_span(&u->client.out)));
+	}
+	buf_free(&text);
+}
+
 static void add_many(struct buf *out, const char *format, int n)
 {
 	for (int i = 0; i < n; i++) {
