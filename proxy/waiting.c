@@ -249,6 +249,20 @@ static bool compose(struct waiting *w, struct buf *out)
 	return buf_err(out) == 0;
 }
 
+/* Nothing of its backend comes while it is parked: a stream waits; one that
+ * ended, or is being asked for again, is gone on with when the client is back.
+ */
+static void hush(struct call *c)
+{
+	if (exchange_running(&c->x) && c->status) {
+		exchange_pause(&c->x);
+		return;
+	}
+	rejoin_stop(c);
+	exchange_cancel(&c->x);
+	c->lost = true;
+}
+
 static void on_gathered(struct timer *t)
 {
 	struct waiting *w = CONTAINER_OF(t, struct waiting, timer);
@@ -262,7 +276,7 @@ static void on_gathered(struct timer *t)
 		           "what it asks its client is too large");
 		return;
 	}
-	exchange_pause(&c->x);
+	hush(c);
 	c->parked = true;
 	c->reply = NULL;
 	call_hold(c);

@@ -502,10 +502,79 @@ Test(waiting, a_connection_that_breaks_while_parked)
 #define DONE_41        EVENT("{\"jsonrpc\":\"2.0\",\"id\":41,\"result\":{}}")
 #define GOES_ON(retry) STREAM "retry: " retry "\nid: e1\n" ROOTS("1")
 
+/* With ids the stream is asked for again when the client is back, and not
+ * before: wherever it ended. */
+Test(waiting, a_stream_that_can_be_gone_on_with)
+{
+	enum { AT_ONCE, WHILE_PARKED, MOMENTS };
+	static const struct fixture_answer scripts[MOMENTS][2] = {
+		[AT_ONCE] = { { .raw = GOES_ON("40"), .then = THEN_CLOSE },
+		              { .raw = STREAM DONE_41, .then = THEN_CLOSE } },
+		[WHILE_PARKED] = { { .raw = GOES_ON("40"),
+		                     .then = THEN_SILENT },
+		                   { .raw = STREAM DONE_41,
+		                     .then = THEN_CLOSE } },
+	};
+
+	for (size_t i = 0; i < MOMENTS; i++) {
+		size_t asked = count(old, "Last-Event-ID: e1");
+
+		fixture_server_play(old, scripts[i], 2);
+		proxy.next_id = 40;
+		ask(&users[0], VIEW_MODERN, CLIENT_MASK, true);
+		await(&users[0]);
+		char *state = state_of(&users[0]);
+
+		if (i == WHILE_PARKED)
+			fixture_server_break(old);
+		fixture_pause(proxy.loop, 80);
+		cr_expect_eq(count(old, "Last-Event-ID: e1"), asked, "%zu", i);
+		resume(&users[1], state, "\"q1\":{\"roots\":[]}");
+		await_request(old, "\"roots\":[]", i + 1);
+		await(&users[1]);
+		cr_expect_null(fixture_client_fault(&users[1].client, "\"d\""),
+		               "%zu", i);
+		cr_expect(has(fixture_client_last(&users[1].client),
+		              "\"result\""),
+		          "%.*s",
+		          SPAN_ARG(fixture_client_last(&users[1].client)));
+		cr_expect_eq(count(old, "Last-Event-ID: e1"), asked + 1);
+		free(state);
+	}
+}
+
 static bool one_left(void *arg)
 {
 	(void)arg;
 	return fixture_server_open(old) <= 1;
+}
+
+/* It is asked for again, but has not answered yet, when questions that came
+ * before are put to the client: that is given up, and done once more later. */
+Test(waiting, a_stream_that_is_being_asked_for)
+{
+	static const struct fixture_answer script[] = {
+		{ .raw = GOES_ON("1"), .then = THEN_CLOSE },
+		{ .raw = "", .then = THEN_SILENT },
+		{ .raw = STREAM DONE_41, .then = THEN_CLOSE },
+	};
+
+	fixture_server_play(old, script, 3);
+	proxy.next_id = 40;
+	ask(&users[0], VIEW_MODERN, CLIENT_MASK, true);
+	await_request(old, "Last-Event-ID: e1", 1);
+	await(&users[0]);
+	char *state = state_of(&users[0]);
+
+	/* The session's connection is all there is. */
+	cr_expect(fixture_run(proxy.loop, one_left, NULL));
+	cr_expect_not_null(find(state));
+	resume(&users[1], state, "\"q1\":{\"roots\":[]}");
+	await(&users[1]);
+	cr_expect(has(fixture_client_last(&users[1].client), "\"result\""),
+	          "%.*s", SPAN_ARG(fixture_client_last(&users[1].client)));
+	cr_expect_eq(count(old, "Last-Event-ID: e1"), 2u);
+	free(state);
 }
 
 Test(waiting, sampling_with_several_blocks)
