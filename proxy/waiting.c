@@ -113,11 +113,10 @@ static void compact(struct waiting *w)
 static struct question *add(struct waiting *w, enum question_kind kind,
                             struct span id)
 {
-	struct question *q;
+	struct question *q = &w->q[w->n];
 
-	if (w->n == WAITING_QUESTIONS_MAX)
-		return NULL;
-	q = &w->q[w->n++];
+	assert(w->n < WAITING_QUESTIONS_MAX);
+	w->n++;
 	*q = (struct question){
 		.kind = kind,
 		.open = true,
@@ -495,8 +494,9 @@ static const char *take(struct waiting *w, struct span requests,
 	value_iter_init(&it, requests);
 	while (value_object_next(&it, &key, &value)) {
 		enum question_kind kind;
-		struct question *q;
 
+		if (w->n == WAITING_QUESTIONS_MAX)
+			return "it asks too much at the same time";
 		if (value_type(value) != VALUE_OBJECT || key.len > KEY_MAX)
 			return "one of its inputRequests does not hold";
 		params[w->n] = value_get(value, SPAN("params"));
@@ -505,11 +505,7 @@ static const char *take(struct waiting *w, struct span requests,
 		if (!question_allowed(kind, params[w->n], w->call->abilities))
 			return "it asks for what this client has not declared "
 			       "it can answer";
-		q = add(w, kind, key);
-		if (!q)
-			return "it asks too much at the same time";
-		if (w->n == WAITING_QUESTIONS_MAX)
-			break;
+		add(w, kind, key);
 	}
 	return NULL;
 }
@@ -517,7 +513,7 @@ static const char *take(struct waiting *w, struct span requests,
 static const char *begin(struct waiting *w, struct span requests,
                          struct span state)
 {
-	struct span params[WAITING_QUESTIONS_MAX + 1];
+	struct span params[WAITING_QUESTIONS_MAX];
 	const char *why;
 
 	if (++w->round > WAITING_ROUNDS_MAX)

@@ -864,6 +864,33 @@ static void add_many(struct buf *out, const char *format, int n)
 	}
 }
 
+Test(waiting, so_many_requests_at_once)
+{
+	for (int n = WAITING_QUESTIONS_MAX - 1; n < WAITING_QUESTIONS_MAX + 3;
+	     n++) {
+		struct buf text = { .max = 1 << 16 };
+		struct user *u = &users[0];
+		bool good = n <= WAITING_QUESTIONS_MAX;
+
+		buf_puts(&text, "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{"
+		                "\"resultType\":\"input_required\","
+		                "\"inputRequests\":{");
+		add_many(&text, "roots/list", n);
+		buf_add(&text, "}}}", 4);
+		ask_new(u, (struct fixture_answer){ .body = text.bytes });
+		cr_assert(fixture_run(proxy.loop, asked, u));
+		cr_expect_eq(u->client.ends, good ? 0u : 1u, "%d", n);
+		if (good)
+			cr_expect_eq(fixture_client_count(&u->client),
+			             (size_t)n);
+		else
+			cr_expect(has(fixture_client_last(&u->client),
+			              "asks too much"));
+		leave(u);
+		buf_free(&text);
+	}
+}
+
 Test(waiting, a_key_has_a_limit)
 {
 	for (size_t len = 256; len <= 257; len++) {
