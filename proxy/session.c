@@ -548,7 +548,8 @@ static void send_small(struct sessions *s, struct snapshot *snap,
 
 	if (!p)
 		return;
-	p->body.max = ANSWER_MAX;
+	p->body.max = body.len; /* our caller's limit: an answer to a question
+	                           may be as large as any request */
 	p->fields.max = ANSWER_MAX;
 	buf_add_span(&p->body, body);
 	buf_add_span(&p->fields, fields);

@@ -592,6 +592,24 @@ Test(waiting, sampling_with_several_blocks)
 	free(state);
 }
 
+/* As large as a request may be, which is more than other small messages. */
+Test(waiting, a_large_answer)
+{
+	size_t len = 3 << 20;
+	struct buf answers = { .max = 8 << 20 };
+	char *state = park(&users[0], STREAM ROOTS("1"));
+
+	buf_puts(&answers, "\"q1\":{\"x\":\"");
+	memset(buf_reserve(&answers, len), 'x', len);
+	buf_commit(&answers, len);
+	buf_puts(&answers, "\",\"y\":\"the end\"}");
+	buf_putc(&answers, '\0');
+	resume(&users[1], state, answers.bytes);
+	await_request(old, "the end", 1);
+	buf_free(&answers);
+	free(state);
+}
+
 Test(waiting, too_many_calls_wait)
 {
 	settings.limits_waiting_calls = 1;
