@@ -416,9 +416,11 @@ static size_t drop_body(struct fetch *f, struct span body)
 
 static void drop_end(struct fetch *f, int err, const char *sentence)
 {
-	(void)f;
+	struct worker *w = fetch_owner(f);
+
 	(void)err;
 	(void)sentence;
+	w->n_news--;
 }
 
 static const struct fetch_events told = { NULL, drop_body, drop_end };
@@ -426,8 +428,12 @@ static const struct fetch_events told = { NULL, drop_body, drop_end };
 static void tell(struct request *r, const struct h1_request *head,
                  struct span body, const struct target *t)
 {
+	struct worker *w = r->conn->w;
+
 	/* Nobody waits for it, and no memory loses no more than the news. */
-	(void)start(r, head, body, t, TELL_TIMEOUT_MS, &told, NULL);
+	if (w->n_news < HANDOVER_NEWS_MAX &&
+	    start(r, head, body, t, TELL_TIMEOUT_MS, &told, w))
+		w->n_news++;
 }
 
 void handover_tell(struct request *r, const struct h1_request *head,

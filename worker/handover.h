@@ -20,6 +20,7 @@
 
 #define HANDOVER_CONNECT_MS 2000
 #define HANDOVER_FIELDS_MAX 131072 /* bytes of a request's fields */
+#define HANDOVER_NEWS_MAX   256    /* being told to others at the same time */
 
 /* How far a request has come. */
 enum handover_hops {
@@ -55,7 +56,7 @@ void handover_give(struct request *r, const struct h1_request *head,
 
 /* Tell all replicas the same request, and all other workers here if workers is
  * set; nobody waits for their answers. What was told is told no further than
- * to the workers of a replica. */
+ * to the workers of a replica. Over HANDOVER_NEWS_MAX it is lost. */
 void handover_tell(struct request *r, const struct h1_request *head,
                    struct span body, bool workers);
 

@@ -48,6 +48,7 @@ struct worker {
 	struct proxy proxy;
 	struct builtin *builtin;
 	struct fetcher *handovers; /* made for the first; or NULL */
+	size_t n_news;             /* of these, news for others */
 	struct identity *identity;
 	struct record *record;
 	struct timer beat;

@@ -569,3 +569,24 @@ Test(handover, who_is_told)
 	tell(HANDOVER_NONE, true, 2);
 }
 
+/* News that nobody takes does not pile up. */
+Test(handover, so_much_is_told_at_once)
+{
+	struct request r = { .conn = w->conns, .snap = w->snap };
+	struct h1_request request;
+	struct message msg;
+
+	fixture_server_deaf(there);
+	fixture_read("X-A: b\r\n",
+	             "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}",
+	             &request, &msg);
+	strcpy(r.request_id, "id");
+	for (size_t i = 0; i < 2 * HANDOVER_NEWS_MAX; i++)
+		handover_tell(&r, &request, SPAN("{}"), true);
+	cr_expect_eq(fetcher_running(w->handovers), HANDOVER_NEWS_MAX);
+	while (fetcher_running(w->handovers))
+		fixture_pause(w->loop, 1);
+	/* Room again, when they have ended. */
+	handover_tell(&r, &request, SPAN("{}"), true);
+	cr_expect_eq(fetcher_running(w->handovers), 1u);
+}
