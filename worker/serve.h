@@ -61,6 +61,7 @@ struct worker {
 	struct request *watched; /* can be cancelled by their sessions */
 	struct left *left;       /* calls whose clients went away */
 	size_t n_left;
+	struct timer left_over;  /* when the newest of these is old */
 	struct streams *streams; /* open event streams */
 	struct address_table addresses;
 	uint64_t n_conns;
