@@ -163,11 +163,16 @@ Test(listener, a_private_one)
 
 Test(listener, a_private_one_without_descriptors)
 {
-	struct rlimit few = { 3, 3 };
+	struct rlimit all, few;
 	uint16_t port;
-	int fd;
+	int fd, err;
 
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &all), 0);
+	few = all;
+	few.rlim_cur = 3;
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
-	cr_expect_eq(listener_private(&fd, &port), -EMFILE);
+	err = listener_private(&fd, &port);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
+	cr_expect_eq(err, -EMFILE);
 	cr_expect_lt(fd, 0);
 }
