@@ -226,7 +226,8 @@ static void set_up(void)
 		[LIST_PROMPTS] = "{\"name\":\"p\"},",
 		[LIST_RESOURCES] = "{\"uri\":\"x://r\",\"name\":\"r\"},",
 	};
-	struct catalog_backend known = { .origin = { .eras = ERA_MODERN } };
+	struct catalog_backend known = { .origin = { .eras = ERA_MODERN },
+		                         .legacy_version = "2025-11-25" };
 	struct catalog_backend *all[BACKENDS_MAX] = { &known };
 	struct catalog_era *era = &known.eras[VIEW_MODERN];
 	struct builder b;

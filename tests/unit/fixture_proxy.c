@@ -119,6 +119,9 @@ static struct catalog_backend *know(const struct fixture_setup *s)
 		to->eras[v].abilities |= extension_abilities(buf_span(out));
 	}
 	to->origin.eras = s->eras;
+	if (s->legacy_version)
+		snprintf(to->legacy_version, sizeof(to->legacy_version), "%s",
+		         s->legacy_version);
 	for (int v = 0; v < VIEWS; v++)
 		to->origin.abilities |= to->eras[v].abilities;
 	if (s->subscribe)

@@ -22,8 +22,9 @@ struct fixture_setup {
 	uint16_t port;                        /* on 127.0.0.1; 0: no address */
 	uint32_t max_connections;             /* 0: 8 */
 	uint32_t connect_timeout_ms, request_timeout_ms, idle_timeout_ms;
-	uint32_t needs; /* 1 + scope, or 0 */
-	bool subscribe; /* tells of changes of its resources */
+	uint32_t needs;             /* 1 + scope, or 0 */
+	const char *legacy_version; /* its revision; NULL: not known */
+	bool subscribe;             /* tells of changes of its resources */
 	const char *fields;
 	const char *extensions[VIEWS]; /* raw objects; NULL: none */
 };

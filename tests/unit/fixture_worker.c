@@ -76,8 +76,8 @@ void fixture_worker_free(struct worker *w)
 	request_fini(w);
 	cancel_fini(w);
 	call_free_spare(&w->proxy);
-	fetcher_free(w->handovers);
 	streams_free(w->streams);
+	fetcher_free(w->handovers);
 	sessions_free(w->proxy.sessions);
 	upstream_free(w->proxy.up);
 	identity_free(w->identity);

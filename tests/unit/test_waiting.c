@@ -84,6 +84,7 @@ static void begin(void)
 		.name = "old",
 		.flags = BACKEND_NAMESPACE,
 		.eras = ERA_LEGACY,
+		.legacy_version = "2025-11-25",
 		.items = { [VIEW_LEGACY] = { [LIST_TOOLS] = ITEM("t") } },
 		.port = fixture_server_port(old),
 	};
@@ -579,6 +580,8 @@ Test(waiting, a_stream_that_is_being_asked_for)
 
 Test(waiting, sampling_with_several_blocks)
 {
+	setups[0].legacy_version = "2025-06-18";
+	build();
 	char *state = park(&users[0], STREAM SAMPLE("1") SAMPLE("2"));
 
 	resume(&users[1], state,
