@@ -16,9 +16,9 @@
 #include "worker/address.h"
 #include "worker/identity.h"
 
-#define SERVE_SCRATCH   65536 /* bytes read from a client at once */
-#define SERVE_LISTENERS 256
-#define SERVE_SESSION   4096 /* characters of a session id */
+#define SERVE_SCRATCH   65536             /* bytes read from a client at once */
+#define SERVE_LISTENERS (WORKERS_MAX + 1) /* and that of the other workers */
+#define SERVE_SESSION   4096              /* characters of a session id */
 
 struct conn;
 struct request;
