@@ -102,3 +102,21 @@ Test(crew, no_socket_between_workers)
 	cr_expect_geq(next_handover(0), 0);
 	cr_expect_neq(atomic_load(&crew.workers[0].row->handover_port), 0u);
 }
+
+/* Nor does it need those for signatures. */
+Test(crew, a_socket_between_workers_alone)
+{
+	struct rlimit all, few;
+	int next = dup(STDERR_FILENO);
+
+	cr_assert_geq(next, 0);
+	close(next);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &all), 0);
+	few = all;
+	few.rlim_cur = (rlim_t)next + 1;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	crew_connect(&crew, &crew.workers[0]);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
+	cr_expect_eq(crew.signing[0][0], -1);
+	cr_expect_geq(next_handover(0), 0);
+}
