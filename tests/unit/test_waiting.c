@@ -578,6 +578,39 @@ Test(waiting, a_stream_that_is_being_asked_for)
 	free(state);
 }
 
+/* What goes through libcurl waits as well: for longer than a stream of a
+ * backend may be silent, and when it ends. */
+Test(waiting, a_call_at_a_backend_with_https)
+{
+	setups[0].flags |= BACKEND_TLS; /* its URL is plain all the same */
+	setups[0].idle_timeout_ms = 60;
+	build();
+	for (int ends = 0; ends < 2; ends++) {
+		char *state = park(&users[0], STREAM "id: 1\n" ROOTS("1"));
+
+		if (ends)
+			fixture_server_hang_up(old);
+		fixture_pause(proxy.loop, 300);
+		cr_expect_not_null(find(state));
+		if (ends) {
+			play(STREAM EVENT("{}"));
+			resume(&users[1], state, "\"q1\":{\"roots\":[]}");
+			await_request(old, "Last-Event-ID: 1", 1);
+		} else {
+			resume(&users[1], state, "\"q1\":{\"roots\":[]}");
+			await_request(old, "\"roots\":[]", 1);
+			cr_expect_eq(count(old, "Last-Event-ID"), 0u);
+			fixture_server_say(old, DONE);
+		}
+		await(&users[1]);
+		cr_expect_eq(has(fixture_client_last(&users[1].client),
+		                 "\"result\""),
+		             ends == 0, "%d: %.*s", ends,
+		             SPAN_ARG(fixture_client_last(&users[1].client)));
+		free(state);
+	}
+}
+
 Test(waiting, sampling_with_several_blocks)
 {
 	setups[0].legacy_version = "2025-06-18";
