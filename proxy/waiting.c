@@ -513,7 +513,7 @@ static const char *take(struct waiting *w, struct span requests,
 static const char *begin(struct waiting *w, struct span requests,
                          struct span state)
 {
-	struct span params[WAITING_QUESTIONS_MAX];
+	struct span params[WAITING_QUESTIONS_MAX] = { { NULL, 0 } };
 	const char *why;
 
 	if (++w->round > WAITING_ROUNDS_MAX)
