@@ -107,6 +107,7 @@ void crew_connect(struct crew *crew, struct child *c)
 				send_end(crew, c, i, 1);
 		return;
 	}
+	offer_handover(crew, c);
 	if (crew->signing[c->slot][0] < 0) {
 		int err = control_pair(crew->signing[c->slot]);
 
@@ -118,7 +119,6 @@ void crew_connect(struct crew *crew, struct child *c)
 		send_end(crew, &crew->keeper, c->slot, 1);
 	}
 	send_end(crew, c, c->slot, 0);
-	offer_handover(crew, c);
 }
 
 /* --- everybody ------------------------------------------------------------ */

@@ -477,8 +477,8 @@ static void add_mirrors(const struct call *c, struct span arguments,
 
 static bool key_is(struct span key_raw, struct span plain)
 {
-	return key_raw.len == plain.len + 2 &&
-	       memcmp(key_raw.at + 1, plain.at, plain.len) == 0;
+	return key_raw.len > 2 &&
+	       span_eq(span_of(key_raw.at + 1, key_raw.len - 2), plain);
 }
 
 /* Members of an object, except those that are named in skip. */

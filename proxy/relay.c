@@ -786,9 +786,11 @@ static void on_end(struct exchange *x, enum exchange_end why,
 {
 	struct call *c = CONTAINER_OF(x, struct call, x);
 
-	if (why == EXCHANGE_COMPLETE)
+	if (!c->reply) /* parked: what to do is decided when it goes on */
+		c->lost = true;
+	else if (why == EXCHANGE_COMPLETE)
 		on_complete(c);
-	else if (c->reply && rejoin_possible(c) &&
+	else if (rejoin_possible(c) &&
 	         (c->form == FORM_EVENTS || c->x.method == EXCHANGE_GET))
 		rejoin_later(c);
 	else

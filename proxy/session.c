@@ -479,16 +479,29 @@ struct span session_version(const struct sessions *s,
 	return n ? span_str(n->version) : span_of("", 0);
 }
 
+/* The backend in this slot is gone: what is somebody's own makes room. */
+static void leave(struct sessions *s, uint32_t slot)
+{
+	struct session *next;
+
+	for (struct session *n = s->of[slot]; n; n = next) {
+		next = n->next;
+		if (n->state == OPEN)
+			n->state = CLOSED;
+		if (n->key.owner && n->state == CLOSED)
+			remove_owned(s, slot, n);
+	}
+}
+
 void sessions_adopt(struct sessions *s, const struct snapshot *snap)
 {
 	bool there[BACKENDS_MAX] = { false };
 
 	for (uint32_t i = 0; i < snap->head->backends.len; i++)
 		there[snapshot_backend(snap, i)->slot] = true;
-	for (size_t i = 0; i < BACKENDS_MAX; i++)
-		for (struct session *n = s->of[i]; n && !there[i]; n = n->next)
-			if (n->state == OPEN)
-				n->state = CLOSED;
+	for (uint32_t i = 0; i < BACKENDS_MAX; i++)
+		if (!there[i])
+			leave(s, i);
 }
 
 void sessions_free(struct sessions *s)
@@ -548,7 +561,8 @@ static void send_small(struct sessions *s, struct snapshot *snap,
 
 	if (!p)
 		return;
-	p->body.max = ANSWER_MAX;
+	p->body.max = body.len; /* our caller's limit: an answer to a question
+	                           may be as large as any request */
 	p->fields.max = ANSWER_MAX;
 	buf_add_span(&p->body, body);
 	buf_add_span(&p->fields, fields);

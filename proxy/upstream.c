@@ -293,6 +293,8 @@ void exchange_detach(struct exchange *x)
 void exchange_pause(struct exchange *x)
 {
 	x->paused = true;
+	if (x->fetch) /* it is our side that is slow */
+		fetch_set_idle(x->fetch, 0);
 	if (x->link && x->state == ANSWERING)
 		loop_set(x->up->loop, &x->link->src, 0);
 }
@@ -302,8 +304,10 @@ void exchange_resume(struct exchange *x)
 	if (!x->paused)
 		return;
 	x->paused = false;
-	if (x->fetch)
+	if (x->fetch) {
+		fetch_set_idle(x->fetch, exchange_backend(x)->stream_idle_ms);
 		fetch_resume(x->fetch);
+	}
 	if (x->link && x->state == ANSWERING) {
 		loop_set(x->up->loop, &x->link->src, EPOLLIN | EPOLLRDHUP);
 		if (!x->unwanted)

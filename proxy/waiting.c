@@ -113,11 +113,10 @@ static void compact(struct waiting *w)
 static struct question *add(struct waiting *w, enum question_kind kind,
                             struct span id)
 {
-	struct question *q;
+	struct question *q = &w->q[w->n];
 
-	if (w->n == WAITING_QUESTIONS_MAX)
-		return NULL;
-	q = &w->q[w->n++];
+	assert(w->n < WAITING_QUESTIONS_MAX);
+	w->n++;
 	*q = (struct question){
 		.kind = kind,
 		.open = true,
@@ -249,6 +248,20 @@ static bool compose(struct waiting *w, struct buf *out)
 	return buf_err(out) == 0;
 }
 
+/* Nothing of its backend comes while it is parked: a stream waits; one that
+ * ended, or is being asked for again, is gone on with when the client is back.
+ */
+static void hush(struct call *c)
+{
+	if (exchange_running(&c->x) && c->status) {
+		exchange_pause(&c->x);
+		return;
+	}
+	rejoin_stop(c);
+	exchange_cancel(&c->x);
+	c->lost = true;
+}
+
 static void on_gathered(struct timer *t)
 {
 	struct waiting *w = CONTAINER_OF(t, struct waiting, timer);
@@ -262,7 +275,7 @@ static void on_gathered(struct timer *t)
 		           "what it asks its client is too large");
 		return;
 	}
-	exchange_pause(&c->x);
+	hush(c);
 	c->parked = true;
 	c->reply = NULL;
 	call_hold(c);
@@ -481,8 +494,9 @@ static const char *take(struct waiting *w, struct span requests,
 	value_iter_init(&it, requests);
 	while (value_object_next(&it, &key, &value)) {
 		enum question_kind kind;
-		struct question *q;
 
+		if (w->n == WAITING_QUESTIONS_MAX)
+			return "it asks too much at the same time";
 		if (value_type(value) != VALUE_OBJECT || key.len > KEY_MAX)
 			return "one of its inputRequests does not hold";
 		params[w->n] = value_get(value, SPAN("params"));
@@ -491,11 +505,7 @@ static const char *take(struct waiting *w, struct span requests,
 		if (!question_allowed(kind, params[w->n], w->call->abilities))
 			return "it asks for what this client has not declared "
 			       "it can answer";
-		q = add(w, kind, key);
-		if (!q)
-			return "it asks too much at the same time";
-		if (w->n == WAITING_QUESTIONS_MAX)
-			break;
+		add(w, kind, key);
 	}
 	return NULL;
 }
@@ -503,7 +513,7 @@ static const char *take(struct waiting *w, struct span requests,
 static const char *begin(struct waiting *w, struct span requests,
                          struct span state)
 {
-	struct span params[WAITING_QUESTIONS_MAX + 1];
+	struct span params[WAITING_QUESTIONS_MAX] = { { NULL, 0 } };
 	const char *why;
 
 	if (++w->round > WAITING_ROUNDS_MAX)

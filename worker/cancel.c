@@ -67,8 +67,14 @@ static void drop_old(struct worker *w)
 		drop(w, at);
 }
 
+static void on_left_over(struct timer *t)
+{
+	drop_old(CONTAINER_OF(t, struct worker, left_over));
+}
+
 void cancel_fini(struct worker *w)
 {
+	loop_timer_stop(w->loop, &w->left_over);
 	while (w->left)
 		drop(w, &w->left);
 }
@@ -97,6 +103,8 @@ void cancel_left(struct request *r)
 	l->next = w->left;
 	w->left = l;
 	w->n_left++;
+	/* It holds a snapshot: not for ever, when no other comes. */
+	loop_timer(w->loop, &w->left_over, CANCEL_LEFT_MS, on_left_over);
 }
 
 static bool cancel_one_left(struct worker *w, uint64_t session, struct span id)

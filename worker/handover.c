@@ -82,6 +82,13 @@ bool handover_is_here(const struct worker *w, const struct place *place)
 	       place->born_ms == atomic_load(&w->me->started_ms);
 }
 
+/* Does a worker take requests there? One that drains accepts no more. */
+static bool takes(const struct slot *slot)
+{
+	return atomic_load(&slot->pid) && atomic_load(&slot->handover_port) &&
+	       atomic_load(&slot->state) != PROCESS_DRAINING;
+}
+
 /* The slot of a worker of this machine that lives; NULL: none. */
 static const struct slot *slot_of(const struct worker *w,
                                   const struct place *place)
@@ -92,9 +99,7 @@ static const struct slot *slot_of(const struct worker *w,
 	    place->worker >= WORKERS_MAX)
 		return NULL;
 	slot = &w->board->workers[place->worker];
-	return atomic_load(&slot->started_ms) == place->born_ms &&
-	                       atomic_load(&slot->pid) &&
-	                       atomic_load(&slot->handover_port)
+	return atomic_load(&slot->started_ms) == place->born_ms && takes(slot)
 	               ? slot
 	               : NULL;
 }
@@ -416,9 +421,11 @@ static size_t drop_body(struct fetch *f, struct span body)
 
 static void drop_end(struct fetch *f, int err, const char *sentence)
 {
-	(void)f;
+	struct worker *w = fetch_owner(f);
+
 	(void)err;
 	(void)sentence;
+	w->n_news--;
 }
 
 static const struct fetch_events told = { NULL, drop_body, drop_end };
@@ -426,8 +433,12 @@ static const struct fetch_events told = { NULL, drop_body, drop_end };
 static void tell(struct request *r, const struct h1_request *head,
                  struct span body, const struct target *t)
 {
+	struct worker *w = r->conn->w;
+
 	/* Nobody waits for it, and no memory loses no more than the news. */
-	(void)start(r, head, body, t, TELL_TIMEOUT_MS, &told, NULL);
+	if (w->n_news < HANDOVER_NEWS_MAX &&
+	    start(r, head, body, t, TELL_TIMEOUT_MS, &told, w))
+		w->n_news++;
 }
 
 void handover_tell(struct request *r, const struct h1_request *head,
@@ -444,8 +455,7 @@ void handover_tell(struct request *r, const struct h1_request *head,
 		const struct slot *slot = &w->board->workers[i];
 		struct target t;
 
-		if (i == w->index || !atomic_load(&slot->pid) ||
-		    !atomic_load(&slot->handover_port))
+		if (i == w->index || !takes(slot))
 			continue;
 		t = to_worker(r, slot);
 		tell(r, head, body, &t);

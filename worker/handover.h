@@ -20,6 +20,7 @@
 
 #define HANDOVER_CONNECT_MS 2000
 #define HANDOVER_FIELDS_MAX 131072 /* bytes of a request's fields */
+#define HANDOVER_NEWS_MAX   256    /* being told to others at the same time */
 
 /* How far a request has come. */
 enum handover_hops {
@@ -41,8 +42,8 @@ struct place handover_here(const struct worker *w, const struct snapshot *snap);
 bool handover_is_here(const struct worker *w, const struct place *place);
 
 /*
- * Can r be handed over to the place? Not when the worker there has ended, the
- * replica has no address, or r has come too far already.
+ * Can r be handed over to the place? Not when the worker there has ended or
+ * drains, the replica has no address, or r has come too far already.
  */
 bool handover_can(const struct request *r, const struct place *place);
 
@@ -55,7 +56,7 @@ void handover_give(struct request *r, const struct h1_request *head,
 
 /* Tell all replicas the same request, and all other workers here if workers is
  * set; nobody waits for their answers. What was told is told no further than
- * to the workers of a replica. */
+ * to the workers of a replica. Over HANDOVER_NEWS_MAX it is lost. */
 void handover_tell(struct request *r, const struct h1_request *head,
                    struct span body, bool workers);
 

@@ -16,9 +16,9 @@
 #include "worker/address.h"
 #include "worker/identity.h"
 
-#define SERVE_SCRATCH   65536 /* bytes read from a client at once */
-#define SERVE_LISTENERS 256
-#define SERVE_SESSION   4096 /* characters of a session id */
+#define SERVE_SCRATCH   65536             /* bytes read from a client at once */
+#define SERVE_LISTENERS (WORKERS_MAX + 1) /* and that of the other workers */
+#define SERVE_SESSION   4096              /* characters of a session id */
 
 struct conn;
 struct request;
@@ -48,6 +48,7 @@ struct worker {
 	struct proxy proxy;
 	struct builtin *builtin;
 	struct fetcher *handovers; /* made for the first; or NULL */
+	size_t n_news;             /* of these, news for others */
 	struct identity *identity;
 	struct record *record;
 	struct timer beat;
@@ -60,6 +61,7 @@ struct worker {
 	struct request *watched; /* can be cancelled by their sessions */
 	struct left *left;       /* calls whose clients went away */
 	size_t n_left;
+	struct timer left_over;  /* when the newest of these is old */
 	struct streams *streams; /* open event streams */
 	struct address_table addresses;
 	uint64_t n_conns;

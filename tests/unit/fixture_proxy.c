@@ -119,6 +119,9 @@ static struct catalog_backend *know(const struct fixture_setup *s)
 		to->eras[v].abilities |= extension_abilities(buf_span(out));
 	}
 	to->origin.eras = s->eras;
+	if (s->legacy_version)
+		snprintf(to->legacy_version, sizeof(to->legacy_version), "%s",
+		         s->legacy_version);
 	for (int v = 0; v < VIEWS; v++)
 		to->origin.abilities |= to->eras[v].abilities;
 	if (s->subscribe)
@@ -421,6 +424,7 @@ struct line { /* one connection */
 	struct fixture_server *server;
 	struct line *next;
 	struct buf in, out;
+	struct span id, token; /* of its last request */
 	size_t sent, piece;
 	enum fixture_then then;
 	bool answering;
@@ -451,16 +455,22 @@ static void close_line(struct line *l)
 static void on_line_due(struct timer *t);
 static void serve(struct line *l);
 
-static void finish_answer(struct line *l)
+static void reset_line(struct line *l)
 {
 	struct linger reset = { 1, 0 };
 
+	if (l->src.fd >= 0)
+		setsockopt(l->src.fd, SOL_SOCKET, SO_LINGER, &reset,
+		           sizeof(reset));
+	close_line(l);
+}
+
+static void finish_answer(struct line *l)
+{
 	l->answering = false;
 	switch (l->then) {
 	case THEN_RESET:
-		setsockopt(l->src.fd, SOL_SOCKET, SO_LINGER, &reset,
-		           sizeof(reset));
-		close_line(l);
+		reset_line(l);
 		return;
 	case THEN_CLOSE:
 		close_line(l);
@@ -526,6 +536,8 @@ static void compose(struct line *l, const struct fixture_answer *a,
 		SPAN("progressToken"));
 
 	buf_reset(&l->out);
+	l->id = id;
+	l->token = token;
 	l->sent = 0;
 	l->piece = a->piece;
 	l->then = a->then;
@@ -668,6 +680,26 @@ void fixture_server_hang_up(struct fixture_server *s)
 {
 	for (struct line *l = s->lines; l; l = l->next)
 		close_line(l);
+}
+
+void fixture_server_break(struct fixture_server *s)
+{
+	for (struct line *l = s->lines; l; l = l->next)
+		reset_line(l);
+}
+
+void fixture_server_say(struct fixture_server *s, const char *text)
+{
+	struct line *l = s->lines;
+
+	while (l && (l->src.fd < 0 || !l->answering || l->then != THEN_SILENT ||
+	             l->sent < l->out.len))
+		l = l->next;
+	cr_assert_not_null(l, "no answer to go on with");
+	buf_reset(&l->out);
+	l->sent = 0;
+	expand(&l->out, text, l->id, l->token);
+	send_some(l);
 }
 
 void fixture_server_free(struct fixture_server *s)

@@ -22,8 +22,9 @@ struct fixture_setup {
 	uint16_t port;                        /* on 127.0.0.1; 0: no address */
 	uint32_t max_connections;             /* 0: 8 */
 	uint32_t connect_timeout_ms, request_timeout_ms, idle_timeout_ms;
-	uint32_t needs; /* 1 + scope, or 0 */
-	bool subscribe; /* tells of changes of its resources */
+	uint32_t needs;             /* 1 + scope, or 0 */
+	const char *legacy_version; /* its revision; NULL: not known */
+	bool subscribe;             /* tells of changes of its resources */
 	const char *fields;
 	const char *extensions[VIEWS]; /* raw objects; NULL: none */
 };
@@ -127,8 +128,13 @@ void fixture_server_legacy(struct fixture_server *s, bool on);
 /* Accept nothing more; what is open stays. */
 void fixture_server_deaf(struct fixture_server *s);
 
-/* Close every connection, as a backend that restarts. */
+/* Close every connection, as a backend that restarts; or break them. */
 void fixture_server_hang_up(struct fixture_server *s);
+void fixture_server_break(struct fixture_server *s);
+
+/* Go on with the newest answer that ended with THEN_SILENT, byte for byte;
+ * "$ID" and "$TOKEN" are those of its request. */
+void fixture_server_say(struct fixture_server *s, const char *text);
 
 /* What came: the n-th request whole, its body, and how many of each. */
 size_t fixture_server_requests(const struct fixture_server *s);

@@ -7,12 +7,22 @@
 #include <unistd.h>
 
 #include "lib/chunked.h"
+#include "lib/fetch.h"
+#include "proxy/waiting.h"
+#include "worker/cancel.h"
+#include "worker/handover.h"
 #include "worker/record.h"
 #include "worker/stream.h"
 
 static void uncork(struct proxy *proxy)
 {
 	conn_uncork(CONTAINER_OF(proxy, struct worker, proxy));
+}
+
+static void here(const struct proxy *proxy, const struct snapshot *snap,
+                 struct place *place)
+{
+	*place = handover_here(CONTAINER_OF(proxy, struct worker, proxy), snap);
 }
 
 void fixture_worker_adopt(struct worker *w, struct snapshot *snap)
@@ -46,6 +56,7 @@ struct worker *fixture_worker_new(struct snapshot *snap)
 	w->proxy.board = w->board;
 	w->proxy.slot = w->me;
 	w->proxy.uncork = uncork;
+	w->proxy.here = here;
 	w->proxy.up = upstream_new(w->loop, w->board, w->me);
 	w->proxy.sessions = sessions_new(w->proxy.up, w->loop);
 	w->streams = streams_new(w);
@@ -60,9 +71,13 @@ void fixture_worker_free(struct worker *w)
 {
 	while (w->conns)
 		conn_abort(w->conns);
+	waiting_end_all(&w->proxy);
 	fixture_pause(w->loop, 5);
 	request_fini(w);
+	cancel_fini(w);
+	call_free_spare(&w->proxy);
 	streams_free(w->streams);
+	fetcher_free(w->handovers);
 	sessions_free(w->proxy.sessions);
 	upstream_free(w->proxy.up);
 	identity_free(w->identity);

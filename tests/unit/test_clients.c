@@ -211,6 +211,51 @@ Test(clients, the_oldest_level_makes_room)
 	}
 }
 
+Test(clients, ends)
+{
+	static const uint64_t sessions[] = { 1, 2, 0x10001, UINT64_MAX,
+		                             1 << 20 };
+
+	for (size_t i = 0; i < ARRAY_LEN(sessions); i++) {
+		uint64_t session = sessions[i];
+
+		cr_assert(subscribe(session, "a:1"));
+		clients_set_level(c, session, 3, NOW);
+		cr_expect_not(clients_ended(c, session));
+		clients_end(c, 0, session, NOW);
+		clients_end(c, 0, session, NOW + 1);
+		cr_expect(clients_ended(c, session));
+		cr_expect_str_eq(uris(session), "");
+		cr_expect_eq(clients_level(c, session), -1);
+		cr_expect_not(clients_ended(c, session ^ 1 << 30));
+	}
+	/* Its stream is its worker's to end. */
+	cr_assert(clients_hold(c, 0, 7));
+	clients_end(c, 1, 7, NOW);
+	cr_expect_not(clients_hold(c, 0, 7));
+	/* What an ended one does is still bounded, and can be ended again. */
+	cr_assert(subscribe(7, "a:1"));
+	clients_end(c, 0, 7, NOW);
+	cr_expect_str_eq(uris(7), "");
+}
+
+Test(clients, the_oldest_end_makes_room)
+{
+	for (uint64_t i = 0; i < 16; i++)
+		clients_end(c, 0, i << 16 | 3, NOW + (i == 4 ? 0 : 86400 * 3));
+	for (uint64_t i = 0; i < 16; i++)
+		cr_expect(clients_ended(c, i << 16 | 3));
+	clients_end(c, 0, 99 << 16 | 3, NOW + 86400 * 4);
+	cr_expect(clients_ended(c, 99 << 16 | 3));
+	cr_expect_not(clients_ended(c, 4 << 16 | 3));
+	for (uint64_t i = 100; i < 200; i++) {
+		clients_end(c, 0, i << 16 | 3, NOW + 86400 * 4);
+		cr_expect(clients_ended(c, i << 16 | 3));
+	}
+	/* Levels and ends do not make room for each other. */
+	cr_expect_eq(clients_level(c, 99 << 16 | 3), -1);
+}
+
 /* A writer that dies at any moment: the others go on, and after its burial
  * everything is free again. */
 Test(clients, writers_are_killed)

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -131,4 +132,47 @@ Test(listener, kept_sockets_are_taken_over_when_they_are_ours)
 	cr_assert_eq(listener_adopt(&other, kept, 2), 0);
 	cr_assert_eq(fcntl(kept[0].fd, F_GETFD), -1);
 	close(holder);
+}
+
+Test(listener, a_private_one)
+{
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+	int fds[2], one = 1, other;
+	uint16_t ports[2];
+
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(listener_private(&fds[i], &ports[i]), 0);
+	cr_expect_neq(ports[0], ports[1]);
+	cr_assert_eq(getsockname(fds[0], (struct sockaddr *)&at, &len), 0);
+	cr_expect_eq(at.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+	cr_expect_eq(ntohs(at.sin_port), ports[0]);
+	cr_expect(fcntl(fds[0], F_GETFL) & O_NONBLOCK);
+	cr_expect(fcntl(fds[0], F_GETFD) & FD_CLOEXEC);
+	l.port = ports[0];
+	cr_expect(connects());
+	/* Nobody takes a share of it. */
+	other = socket(AF_INET, SOCK_STREAM, 0);
+	setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	cr_expect_lt(bind(other, (struct sockaddr *)&at, sizeof(at)), 0);
+	cr_expect_eq(errno, EADDRINUSE);
+	close(other);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+Test(listener, a_private_one_without_descriptors)
+{
+	struct rlimit all, few;
+	uint16_t port;
+	int fd, err;
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &all), 0);
+	few = all;
+	few.rlim_cur = 3;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	err = listener_private(&fd, &port);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
+	cr_expect_eq(err, -EMFILE);
+	cr_expect_lt(fd, 0);
 }

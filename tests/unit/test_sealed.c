@@ -81,7 +81,8 @@ static enum sealed_result read_it(const struct buf *text, struct span asker,
                                   enum sealed_kind kind, struct sealed *s,
                                   struct sealed_room *room)
 {
-	return sealed_read(&snap, asker, SEALED_BIT(kind), buf_span(text), NOW, s, room);
+	return sealed_read(&snap, asker, SEALED_BIT(kind), buf_span(text), NOW,
+	                   s, room);
 }
 
 Test(sealed, all_of_it_comes_back)
