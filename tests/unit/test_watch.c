@@ -69,9 +69,8 @@ static void begin(void)
 		                        .subscribe = true,
 		                        .port = fixture_server_port(server) };
 	for (size_t i = 0; i < ARRAY_LEN(clients); i++)
-		clients[i] =
-			(struct client){ .watcher.updated = on_updated,
-				         .watcher.settled = on_settled };
+		clients[i] = (struct client){ .watcher.updated = on_updated,
+			                      .watcher.settled = on_settled };
 	build(ERA_MODERN);
 }
 
@@ -251,16 +250,18 @@ Test(watch, a_backend_that_moves_is_asked_anew)
 	"{\"jsonrpc\":\"2.0\",\"method\":"                          \
 	"\"notifications/subscriptions/acknowledged\",\"params\":{" \
 	"\"notifications\":{\"taskIds\":[" ids "]}}}"
-#define TASK(id)                                                           \
+#define TASK(id)                                                               \
 	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tasks\",\"params\":{" \
 	"\"taskId\":\"" id "\"}}"
-#define REFUSAL                               \
+#define REFUSAL                                     \
 	"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{" \
 	"\"code\":-32602,\"message\":\"no\"}}"
 
+#define HAS_TASKS "{\"io.modelcontextprotocol/tasks\":{}}"
+
 static void watch_task(size_t i, const char *id)
 {
-	setup.tasks = true;
+	setup.extensions[VIEW_MODERN] = HAS_TASKS;
 	build(ERA_MODERN);
 	clients[i].watcher.kind = WATCH_TASK;
 	watch(i, id);
@@ -324,7 +325,7 @@ Test(watch, tasks_of_a_backend_without_the_extension)
 {
 	clients[0].watcher.kind = WATCH_TASK;
 	cr_expect_not(watch_add(all, 0, SPAN("t"), &clients[0].watcher));
-	setup.tasks = true;
+	setup.extensions[VIEW_LEGACY] = HAS_TASKS;
 	build(ERA_LEGACY);
 	cr_expect_not(watch_add(all, 0, SPAN("t"), &clients[0].watcher));
 	cr_expect(watch_is_settled(&clients[0].watcher));
