@@ -95,7 +95,8 @@ static struct watched *next_untold(const struct watched_set *set)
 {
 	struct watched *u = watched_next(set, NULL);
 
-	while (u && (u->posting || u->told == (u->watchers != NULL)))
+	while (u && (u->kind != WATCH_RESOURCE || u->posting ||
+	             u->told == (u->watchers != NULL)))
 		u = watched_next(set, u);
 	return u;
 }

@@ -2,7 +2,9 @@
 
 #include "lib/value.h"
 #include "lib/version.h"
+#include "proxy/extension.h"
 #include "proxy/message.h"
+#include "proxy/task.h"
 
 #define FIELDS_MAX 8192
 #define BODY_MAX   (8u << 20)
@@ -15,8 +17,8 @@
 	"\"" MESSAGE_MODERN "\","                                     \
 	"\"io.modelcontextprotocol/clientInfo\":"                     \
 	"{\"name\":\"oci-mcp-gateway\",\"version\":\"" VERSION "\"}," \
-	"\"io.modelcontextprotocol/clientCapabilities\":{}},"         \
-	"\"notifications\":{\"resourceSubscriptions\":["
+	"\"io.modelcontextprotocol/clientCapabilities\":{"
+#define DECLARE_TASKS "\"extensions\":{\"" EXTENSION_TASKS "\":{}}"
 
 /* ---- the end ---- */
 
@@ -106,29 +108,51 @@ static void answer(struct tap *t, struct span id, struct span method)
 	buf_free(&body);
 }
 
-static void on_notification(struct tap *t, const struct span found[])
+/* What has changed: the text of a string, to who wants to know. */
+static void on_resource(struct tap *t, struct span raw)
 {
 	char uri[MESSAGE_URI_MAX];
-	int n;
+	int n = value_type(raw) == VALUE_STRING
+	                ? value_string(raw, uri, sizeof(uri))
+	                : -1;
 
-	if (value_string_eq(found[INBOX_METHOD],
+	if (n > 0)
+		t->ops->updated(t, span_of(uri, (size_t)n));
+}
+
+static void on_task(struct tap *t, struct span task)
+{
+	char id[TASK_ID_MAX];
+	struct span raw = value_get(task, SPAN("taskId"));
+	int n = value_type(raw) == VALUE_STRING
+	                ? value_string(raw, id, sizeof(id))
+	                : -1;
+
+	if (n > 0 && !t->legacy && t->ops->task)
+		t->ops->task(t, span_of(id, (size_t)n), task);
+}
+
+static void on_notification(struct tap *t, const struct span found[])
+{
+	struct span method = found[INBOX_METHOD];
+	struct span honoured = found[INBOX_NOTIFICATIONS];
+
+	if (value_string_eq(method,
 	                    SPAN("notifications/subscriptions/acknowledged"))) {
 		if (t->legacy || t->open)
 			return;
 		t->open = true;
-		t->ops->open(t, value_get(found[INBOX_NOTIFICATIONS],
-		                          SPAN("resourceSubscriptions")));
+		t->ops->open(t,
+		             value_get(honoured, SPAN("resourceSubscriptions")),
+		             value_get(honoured, SPAN("taskIds")));
+	} else if (!t->open) {
 		return;
+	} else if (value_string_eq(method,
+	                           SPAN("notifications/resources/updated"))) {
+		on_resource(t, found[INBOX_URI]);
+	} else if (value_string_eq(method, SPAN("notifications/tasks"))) {
+		on_task(t, found[INBOX_PARAMS]);
 	}
-	if (!value_string_eq(found[INBOX_METHOD],
-	                     SPAN("notifications/resources/updated")) ||
-	    !t->open)
-		return;
-	n = value_type(found[INBOX_URI]) == VALUE_STRING
-	            ? value_string(found[INBOX_URI], uri, sizeof(uri))
-	            : -1;
-	if (n > 0)
-		t->ops->updated(t, span_of(uri, (size_t)n));
 }
 
 static void on_message(struct inbox *box, const struct span found[])
@@ -160,7 +184,7 @@ static void on_head(struct exchange *x, const struct exchange_head *head)
 	if (!t->legacy || head->status != 200)
 		return;
 	t->open = true;
-	t->ops->open(t, span_of("", 0));
+	t->ops->open(t, span_of("", 0), span_of("", 0));
 }
 
 static void note_id(struct tap *t)
@@ -242,12 +266,18 @@ static void start(struct tap *t)
 }
 
 void tap_listen(struct tap *t, struct snapshot *snap, uint32_t backend,
-                struct span uris)
+                struct span uris, struct span tasks)
 {
 	begin(t, snap, backend, false);
-	buf_puts(&t->body, LISTEN);
-	buf_add_span(&t->body, uris);
-	buf_puts(&t->body, "]}}}");
+	buf_puts(&t->body, tasks.len ? LISTEN DECLARE_TASKS : LISTEN);
+	buf_puts(&t->body, "}},\"notifications\":{");
+	if (uris.len)
+		buf_addf(&t->body, "\"resourceSubscriptions\":[%.*s]",
+		         SPAN_ARG(uris));
+	if (tasks.len)
+		buf_addf(&t->body, "%s\"taskIds\":[%.*s]", uris.len ? "," : "",
+		         SPAN_ARG(tasks));
+	buf_puts(&t->body, "}}}");
 	buf_puts(&t->fields, "MCP-Protocol-Version: " MESSAGE_MODERN "\r\n"
 	                     "Mcp-Method: subscriptions/listen\r\n");
 	start(t);

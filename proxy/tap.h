@@ -1,17 +1,18 @@
 /*
  * tap - one event stream of a backend, held open to hear which of its resources
- * change.
+ * and tasks change.
  *
- * Modern backends: subscriptions/listen for a set of URIs (MCP 2026-07-28,
- * "Subscriptions"). Legacy ones: GET, in the session of this worker that is for
- * watching, in which its owner subscribes (MCP 2025-11-25, "Listening for
- * Messages from the Server"); where the backend numbers its events, a stream
- * goes on where the one before it ended. Events and JSON documents of one line
- * each are understood. What the backend asks on it is answered: ping with an
- * empty result, all else with an error.
+ * Modern backends: subscriptions/listen for a set of URIs and of ids of tasks
+ * (MCP 2026-07-28, "Subscriptions"; the extension tasks). Legacy ones: GET, in
+ * the session of this worker that is for watching, in which its owner
+ * subscribes (MCP 2025-11-25, "Listening for Messages from the Server"); where
+ * the backend numbers its events, a stream goes on where the one before it
+ * ended. Events and JSON documents of one line each are understood. What the
+ * backend asks on it is answered: ping with an empty result, all else with an
+ * error.
  *
  * Callbacks come from the loop, never from inside tap_listen() and tap_get(). A
- * tap may not be closed in its own open() and updated().
+ * tap may not be closed in its own open(), updated() and task().
  */
 #ifndef PROXY_TAP_H
 #define PROXY_TAP_H
@@ -26,7 +27,7 @@
 /* The session for watching, with a legacy backend. */
 #define TAP_SESSION ((struct session_key){ .abilities = SESSION_WATCH })
 
-#define TAP_EVENT_MAX (1u << 20) /* bytes of one message */
+#define TAP_EVENT_MAX (4u << 20) /* bytes of one message */
 #define TAP_ERROR_MAX 8192       /* bytes of an error that is handed on */
 
 enum tap_end {
@@ -37,11 +38,14 @@ enum tap_end {
 struct tap;
 
 struct tap_ops {
-	/* From now on changes are heard. honoured: what a modern backend says
-	   it will tell of, a raw JSON array; empty: it does not say. */
-	void (*open)(struct tap *t, struct span honoured);
+	/* From now on changes are heard. uris, tasks: what a modern backend
+	   says it will tell of, raw JSON arrays; empty: it does not say. */
+	void (*open)(struct tap *t, struct span uris, struct span tasks);
 	/* The resource with this URI of the backend's has changed. */
 	void (*updated)(struct tap *t, struct span uri);
+	/* The task with this id of the backend's is in another state: a raw
+	   object with its members. NULL: not wanted. */
+	void (*task)(struct tap *t, struct span id, struct span task);
 	/* It is over; t may be used again. error: the raw JSON-RPC error of a
 	   refusal, or empty. */
 	void (*end)(struct tap *t, enum tap_end why, struct span error);
@@ -73,9 +77,10 @@ struct tap {
 	struct buf error;
 };
 
-/* Listen for these URIs: raw JSON strings with a comma between two. */
+/* Listen for these URIs and tasks: raw JSON strings with a comma between two.
+ * With tasks, the extension is declared. */
 void tap_listen(struct tap *t, struct snapshot *snap, uint32_t backend,
-                struct span uris);
+                struct span uris, struct span tasks);
 
 /* Open the stream of the session for watching, which is opened for it. */
 void tap_get(struct tap *t, struct snapshot *snap, uint32_t backend);

@@ -51,7 +51,7 @@ static void on_flush(struct timer *t)
 			continue;
 		u->changed = false;
 		for (struct watcher *one = u->watchers; one; one = one->next)
-			one->updated(one);
+			one->updated(one, span_of("", 0));
 	}
 }
 
@@ -60,6 +60,27 @@ static void note_change(struct watch *w, struct watched *u)
 	u->changed = true;
 	if (!w->flush.due_ms)
 		loop_timer(w->all->loop, &w->flush, WATCH_GATHER_MS, on_flush);
+}
+
+/* What the backend says about a task of those that it was asked for. */
+static void settle(struct watched *u, bool told)
+{
+	bool fresh = !u->told && !u->refused;
+
+	u->told = told;
+	u->refused = !told;
+	for (struct watcher *one = u->watchers; one && fresh; one = one->next)
+		if (one->settled)
+			one->settled(one);
+}
+
+/* No task will be heard of. */
+static void refuse_tasks(struct watch *w)
+{
+	for (struct watched *u = watched_next(&w->set, NULL); u;
+	     u = watched_next(&w->set, u))
+		if (u->kind == WATCH_TASK)
+			settle(u, false);
 }
 
 /* ---- the backend's side ---- */
@@ -102,7 +123,7 @@ static void note_lost(struct watch *w)
 {
 	for (struct watched *u = watched_next(&w->set, NULL); u;
 	     u = watched_next(&w->set, u))
-		if (u->told)
+		if (u->told && u->kind == WATCH_RESOURCE)
 			note_change(w, u);
 	w->lost = false;
 }
@@ -113,6 +134,7 @@ static void try_other_era(struct watch *w)
 	uint32_t eras = snapshot_origin(w->all->snap, w->backend)->eras;
 
 	close_all(w);
+	refuse_tasks(w);
 	if (eras == (ERA_LEGACY | ERA_MODERN) && w->era == VIEW_MODERN) {
 		w->era = VIEW_LEGACY;
 		sync_in(w, 0);
@@ -130,8 +152,8 @@ static void try_other_era(struct watch *w)
 
 /* ---- modern: one stream for all ---- */
 
-/* The union as it is asked for now; how many are new in it. */
-static unsigned choose(struct watch *w, struct buf *out)
+/* The union as it is asked for now, each kind in its own buffer. */
+static void choose(struct watch *w, struct buf out[2])
 {
 	unsigned fresh = 0;
 
@@ -142,11 +164,10 @@ static unsigned choose(struct watch *w, struct buf *out)
 		if (!u->asked)
 			continue;
 		fresh += !u->told;
-		if (out->len)
-			buf_putc(out, ',');
-		buf_add_json(out, watched_uri(u));
+		if (out[u->kind].len)
+			buf_putc(&out[u->kind], ',');
+		buf_add_json(&out[u->kind], watched_uri(u));
 	}
-	return fresh;
 }
 
 static bool is_opening(const struct watch *w)
@@ -159,7 +180,10 @@ static bool is_opening(const struct watch *w)
 
 static void sync_modern(struct watch *w)
 {
-	struct buf uris = { .max = BODY_MAX };
+	struct buf union_of[] = {
+		[WATCH_RESOURCE] = { .max = BODY_MAX },
+		[WATCH_TASK] = { .max = BODY_MAX },
+	};
 	struct tap *heard = &w->taps[w->now];
 
 	/* Whatever comes of the one that opens, this is looked at again. */
@@ -167,12 +191,15 @@ static void sync_modern(struct watch *w)
 		return;
 	loop_timer_stop(w->all->loop, &w->overlap);
 	tap_close(&w->taps[!w->now]);
-	choose(w, &uris);
+	choose(w, union_of);
 	w->asked = w->wishes;
-	if (uris.len)
+	if (union_of[WATCH_RESOURCE].len || union_of[WATCH_TASK].len)
 		tap_listen(tap_runs(heard) ? &w->taps[!w->now] : heard,
-		           w->all->snap, w->backend, buf_span(&uris));
-	buf_free(&uris);
+		           w->all->snap, w->backend,
+		           buf_span(&union_of[WATCH_RESOURCE]),
+		           buf_span(&union_of[WATCH_TASK]));
+	buf_free(&union_of[WATCH_RESOURCE]);
+	buf_free(&union_of[WATCH_TASK]);
 }
 
 static void on_overlap(struct timer *t)
@@ -182,18 +209,13 @@ static void on_overlap(struct timer *t)
 	tap_close(&w->taps[!w->now]);
 }
 
-/* Who was asked for and is not in what the backend honours is refused. */
-static void take_honoured(struct watch *w, struct span honoured)
+static void note_honoured(struct watch *w, enum watch_kind kind,
+                          struct span honoured)
 {
 	struct value_iter it;
 	struct span raw;
 	char uri[MESSAGE_URI_MAX];
 
-	for (struct watched *u = watched_next(&w->set, NULL); u;
-	     u = watched_next(&w->set, u)) {
-		u->refused = u->refused || u->asked;
-		u->told = u->told && !u->asked;
-	}
 	if (value_type(honoured) != VALUE_ARRAY)
 		return;
 	value_iter_init(&it, honoured);
@@ -202,14 +224,27 @@ static void take_honoured(struct watch *w, struct span honoured)
 		                ? value_string(raw, uri, sizeof(uri))
 		                : -1;
 		struct watched *u =
-			n > 0 ? watched_find(&w->set, span_of(uri, (size_t)n))
+			n > 0 ? watched_find(&w->set, kind,
+		                             span_of(uri, (size_t)n))
 			      : NULL;
 
-		if (u && u->asked) {
-			u->told = true;
-			u->refused = false;
-		}
+		if (u)
+			u->honoured = u->asked;
 	}
+}
+
+/* What was asked for and is not in what the backend honours is refused. */
+static void take_honoured(struct watch *w, struct span uris, struct span tasks)
+{
+	for (struct watched *u = watched_next(&w->set, NULL); u;
+	     u = watched_next(&w->set, u))
+		u->honoured = false;
+	note_honoured(w, WATCH_RESOURCE, uris);
+	note_honoured(w, WATCH_TASK, tasks);
+	for (struct watched *u = watched_next(&w->set, NULL); u;
+	     u = watched_next(&w->set, u))
+		if (u->asked)
+			settle(u, u->honoured);
 }
 
 static bool any_untried(struct watch *w)
@@ -221,9 +256,10 @@ static bool any_untried(struct watch *w)
 	return false;
 }
 
-static void open_modern(struct watch *w, struct tap *t, struct span honoured)
+static void open_modern(struct watch *w, struct tap *t, struct span uris,
+                        struct span tasks)
 {
-	take_honoured(w, honoured);
+	take_honoured(w, uris, tasks);
 	if (t != &w->taps[w->now]) {
 		w->now = !w->now;
 		loop_timer(w->all->loop, &w->overlap, WATCH_OVERLAP_MS,
@@ -237,24 +273,45 @@ static void open_modern(struct watch *w, struct tap *t, struct span honoured)
 		sync_in(w, 0);
 }
 
+/* A backend may not know a task any more that it told of. While one by one is
+ * asked, it has just confirmed those before. */
+static bool doubt_tasks(struct watch *w, unsigned fresh)
+{
+	bool any = false;
+
+	if (w->careful && fresh > 0)
+		return false;
+	for (struct watched *u = watched_next(&w->set, NULL); u;
+	     u = watched_next(&w->set, u)) {
+		if (u->kind != WATCH_TASK || !u->told)
+			continue;
+		u->told = false;
+		any = true;
+	}
+	return any;
+}
+
 /* It wants none of what was new: which of it, that one by one tells. */
 static void refused_modern(struct watch *w, struct span error)
 {
 	int64_t code = 0;
+	bool doubted, unknown;
 	unsigned fresh = 0;
 
 	for (struct watched *u = watched_next(&w->set, NULL); u;
 	     u = watched_next(&w->set, u))
 		fresh += u->asked && !u->told;
-	if (!value_integer(value_get(error, SPAN("code")), &code) ||
-	    code == -32601 || fresh == 0) {
+	unknown = !value_integer(value_get(error, SPAN("code")), &code) ||
+	          code == -32601;
+	doubted = !unknown && doubt_tasks(w, fresh);
+	if (unknown || (fresh == 0 && !doubted)) {
 		try_other_era(w);
 		return;
 	}
 	for (struct watched *u = watched_next(&w->set, NULL); u;
 	     u = watched_next(&w->set, u))
-		if (fresh == 1 && u->asked && !u->told)
-			u->refused = true;
+		if (fresh == 1 && !doubted && u->asked && !u->told)
+			settle(u, false);
 	w->careful = true;
 	w->asked = 0;
 	sync_in(w, 0);
@@ -293,7 +350,8 @@ static bool any_untold(struct watch *w)
 {
 	for (struct watched *u = watched_next(&w->set, NULL); u;
 	     u = watched_next(&w->set, u))
-		if (u->told != (u->watchers != NULL))
+		if (u->kind == WATCH_RESOURCE &&
+		    u->told != (u->watchers != NULL))
 			return true;
 	return false;
 }
@@ -317,7 +375,7 @@ static void open_legacy(struct watch *w, struct tap *t)
 
 /* ---- both ---- */
 
-static void on_open(struct tap *t, struct span honoured)
+static void on_open(struct tap *t, struct span uris, struct span tasks)
 {
 	struct watch *w = t->owner;
 
@@ -325,7 +383,7 @@ static void on_open(struct tap *t, struct span honoured)
 		note_lost(w);
 	w->lost = false;
 	if (w->era == VIEW_MODERN)
-		open_modern(w, t, honoured);
+		open_modern(w, t, uris, tasks);
 	else
 		open_legacy(w, t);
 }
@@ -337,6 +395,21 @@ static void on_updated(struct tap *t, struct span uri)
 
 	if (u)
 		note_change(w, u);
+}
+
+/* While two streams overlap, each tells everything. */
+static void on_task(struct tap *t, struct span id, struct span task)
+{
+	struct watch *w = t->owner;
+	struct watched *u = watched_find(&w->set, WATCH_TASK, id);
+	uint32_t state = snapshot_hash(task);
+
+	if (!u || (state == u->state && tap_runs(&w->taps[0]) &&
+	           tap_runs(&w->taps[1])))
+		return;
+	u->state = state;
+	for (struct watcher *one = u->watchers; one; one = one->next)
+		one->updated(one, task);
 }
 
 static void on_end(struct tap *t, enum tap_end why, struct span error)
@@ -367,6 +440,7 @@ static void on_end(struct tap *t, enum tap_end why, struct span error)
 static const struct tap_ops tap_ops = {
 	.open = on_open,
 	.updated = on_updated,
+	.task = on_task,
 	.end = on_end,
 };
 
@@ -379,7 +453,8 @@ static void sweep(struct watch *w)
 	for (struct watched *u = watched_next(&w->set, NULL), *next; u;
 	     u = next) {
 		next = watched_next(&w->set, u);
-		if (u->watchers || u->posting || (tells && u->told))
+		if (u->watchers || u->posting ||
+		    (tells && u->told && u->kind == WATCH_RESOURCE))
 			continue;
 		watched_remove(u);
 		w->wishes++;
@@ -431,13 +506,21 @@ static void make_so(struct watch *w)
 
 /* ---- from outside ---- */
 
+static const struct {
+	uint32_t ability, eras;
+} needs[] = {
+	[WATCH_RESOURCE] = { ABILITY_SUBSCRIBE, ERA_MODERN | ERA_LEGACY },
+	[WATCH_TASK] = { ABILITY_TASKS, ERA_MODERN },
+};
+
 bool watch_era(const struct snapshot *snap, uint32_t backend,
-               enum view_era *era)
+               enum watch_kind kind, enum view_era *era)
 {
 	const struct origin *o = snapshot_origin(snap, backend);
 
 	if (snapshot_backend(snap, backend)->flags & BACKEND_OCI ||
-	    !(o->abilities & ABILITY_SUBSCRIBE) || !o->eras)
+	    !(o->abilities & needs[kind].ability) ||
+	    !(o->eras & needs[kind].eras))
 		return false;
 	*era = o->eras & ERA_MODERN ? VIEW_MODERN : VIEW_LEGACY;
 	return true;
@@ -491,7 +574,7 @@ bool watch_add(struct watches *all, uint32_t backend, struct span uri,
 	enum view_era era;
 
 	assert(!one->prev);
-	if (!watch_era(all->snap, backend, &era))
+	if (!watch_era(all->snap, backend, one->kind, &era))
 		return false;
 	if (!w) {
 		w = make(all, backend);
@@ -500,11 +583,11 @@ bool watch_add(struct watches *all, uint32_t backend, struct span uri,
 		w->era = era;
 		sync_in(w, WATCH_DEBOUNCE_MS); /* also if nothing is added */
 	}
-	u = watched_add(&w->set, uri);
+	u = watched_add(&w->set, one->kind, uri);
 	if (!u)
 		return false;
 	if (!u->watchers && !u->told) {
-		u->refused = false;
+		u->refused = u->kind == WATCH_TASK && w->era == VIEW_LEGACY;
 		w->wishes++;
 		sync_in(w, WATCH_DEBOUNCE_MS);
 	}
@@ -542,7 +625,12 @@ bool watch_is(const struct watcher *one, const struct watches *all,
 	return one->prev &&
 	       watch_of(one)->slot ==
 	               snapshot_backend(all->snap, backend)->slot &&
-	       span_eq(watched_uri(one->of), uri);
+	       one->of->kind == one->kind && span_eq(watched_uri(one->of), uri);
+}
+
+bool watch_is_settled(const struct watcher *one)
+{
+	return !one->prev || one->of->told || one->of->refused;
 }
 
 static void adopt(struct watch *w)
@@ -554,7 +642,9 @@ static void adopt(struct watch *w)
 	while (i < snap->head->backends.len &&
 	       snapshot_backend(snap, i)->slot != w->slot)
 		i++;
-	if (i == snap->head->backends.len || !watch_era(snap, i, &era)) {
+	if (i == snap->head->backends.len ||
+	    (!watch_era(snap, i, WATCH_RESOURCE, &era) &&
+	     !watch_era(snap, i, WATCH_TASK, &era))) {
 		close_all(w);
 		w->backend = UINT32_MAX;
 		w->identity = 0;

@@ -1,5 +1,6 @@
 /*
- * watch - which resources of backends this worker's clients want to hear of.
+ * watch - which resources and tasks of backends this worker's clients want to
+ * hear of.
  *
  * The union of what all streams of the worker want is asked of each backend
  * once (proxy/tap), and what it tells is spread to all who want to hear it.
@@ -8,8 +9,9 @@
  * A modern backend is asked by one subscriptions/listen. When the union grows,
  * a new stream is opened before the old one is closed, so that no change is
  * missed, and after a moment, so that many wishes at once are one stream. One
- * that refuses the whole for one URI is asked for one more at a time. A legacy
- * backend is asked in a session of its own, by a GET stream and one
+ * that refuses the whole for one of it is asked for one more at a time; so it
+ * is when a task that it told of may be what it does not know any more. A
+ * legacy backend is asked in a session of its own, by a GET stream and one
  * resources/subscribe for each resource; so is one with a session for each
  * client, since what a client subscribes to by itself ends with its session.
  *
@@ -18,6 +20,11 @@
  * have changed. Changes of one resource that follow each other are told once in
  * WATCH_GATHER_MS. A change of a part of a resource that is watched is a change
  * of that resource.
+ *
+ * Tasks are those of modern backends that have the extension. Each state that
+ * the backend tells of is passed on as it comes. What was missed while a stream
+ * was lost is not made up for: whoever has a task asks for it from time to time
+ * anyhow. A task stays watched after its end, until nobody wants to hear of it.
  */
 #ifndef PROXY_WATCH_H
 #define PROXY_WATCH_H
@@ -29,7 +36,7 @@
 #include "proxy/upstream.h"
 #include "shm/snapshot.h"
 
-#define WATCH_URIS_MAX       4096  /* of one backend and worker */
+#define WATCH_URIS_MAX       4096  /* of one backend and worker, tasks too */
 #define WATCH_DEBOUNCE_MS    10    /* from a wish to the backend */
 #define WATCH_LINGER_MS      2000  /* from the last wish to the end */
 #define WATCH_OVERLAP_MS     200   /* of two streams */
@@ -38,12 +45,21 @@
 #define WATCH_BACKOFF_MAX_MS 60000 /* doubled each time */
 
 struct watches; /* of one worker */
-struct watched; /* a resource of a backend */
+struct watched; /* a resource or a task of a backend */
 
-/* One who wants to hear of one resource. Lives in its owner, zeroed. */
+enum watch_kind { WATCH_RESOURCE, WATCH_TASK };
+
+/* One who wants to hear of one resource or task. Lives in its owner, zeroed but
+ * for what the owner sets. The callbacks neither add nor drop watchers. */
 struct watcher {
-	/* It has changed. Neither adds nor drops watchers. */
-	void (*updated)(struct watcher *w);
+	/* set by the owner */
+	enum watch_kind kind;
+	/* It has changed. task: the raw members of a task, as the backend
+	   knows it, valid during the call; empty for a resource. */
+	void (*updated)(struct watcher *w, struct span task);
+	/* watch_is_settled() of a task has become true. NULL: not wanted. */
+	void (*settled)(struct watcher *w);
+	/* kept here */
 	struct watcher *next, **prev; /* prev NULL: watches nothing */
 	struct watched *of;
 };
@@ -60,8 +76,9 @@ void watches_free(struct watches *all);
 void watches_adopt(struct watches *all, struct snapshot *snap);
 
 /*
- * Watch the resource with this URI of a backend's own; backend is its index in
- * the snapshot that was adopted last. False: too many, or no memory.
+ * Watch the resource with this URI of a backend's own, or the task with this
+ * id; backend is its index in the snapshot that was adopted last. False: it
+ * tells of nothing like that, too many, or no memory.
  */
 MUST_CHECK bool watch_add(struct watches *all, uint32_t backend,
                           struct span uri, struct watcher *w);
@@ -73,8 +90,13 @@ void watch_drop(struct watcher *w);
 bool watch_is(const struct watcher *w, const struct watches *all,
               uint32_t backend, struct span uri);
 
-/* The era in which a backend is asked; false: it tells of no resources. */
+/* Has the backend said whether it will tell of this? Also when it is nothing
+ * that is watched. */
+bool watch_is_settled(const struct watcher *w);
+
+/* The era in which a backend is asked; false: it tells of nothing of the kind.
+ */
 bool watch_era(const struct snapshot *snap, uint32_t backend,
-               enum view_era *era);
+               enum watch_kind kind, enum view_era *era);
 
 #endif

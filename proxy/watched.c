@@ -9,11 +9,12 @@ static size_t place_of(struct span uri)
 	return snapshot_hash(uri) % WATCHED_PLACES;
 }
 
-struct watched *watched_find(const struct watched_set *set, struct span uri)
+struct watched *watched_find(const struct watched_set *set,
+                             enum watch_kind kind, struct span uri)
 {
 	struct watched *u = set->places[place_of(uri)];
 
-	while (u && !span_eq(watched_uri(u), uri))
+	while (u && (u->kind != kind || !span_eq(watched_uri(u), uri)))
 		u = u->next;
 	return u;
 }
@@ -21,21 +22,23 @@ struct watched *watched_find(const struct watched_set *set, struct span uri)
 struct watched *watched_find_whole(const struct watched_set *set,
                                    struct span uri)
 {
-	struct watched *u = watched_find(set, uri);
+	struct watched *u = watched_find(set, WATCH_RESOURCE, uri);
 
 	for (size_t n = uri.len; !u && n > 0; n--) {
 		if (uri.at[n - 1] != '/')
 			continue;
-		u = watched_find(set, span_first(uri, n));
+		u = watched_find(set, WATCH_RESOURCE, span_first(uri, n));
 		if (!u)
-			u = watched_find(set, span_first(uri, n - 1));
+			u = watched_find(set, WATCH_RESOURCE,
+			                 span_first(uri, n - 1));
 	}
 	return u;
 }
 
-struct watched *watched_add(struct watched_set *set, struct span uri)
+struct watched *watched_add(struct watched_set *set, enum watch_kind kind,
+                            struct span uri)
 {
-	struct watched *u = watched_find(set, uri);
+	struct watched *u = watched_find(set, kind, uri);
 
 	if (u || set->n == WATCH_URIS_MAX)
 		return u;
@@ -43,6 +46,7 @@ struct watched *watched_add(struct watched_set *set, struct span uri)
 	if (!u)
 		return NULL;
 	u->set = set;
+	u->kind = kind;
 	u->len = uri.len;
 	memcpy(u->uri, uri.at, uri.len);
 	u->place = place_of(uri);

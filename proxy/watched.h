@@ -1,5 +1,6 @@
 /*
- * watched - the resources of one backend that somebody watches, by their URIs.
+ * watched - the resources and tasks of one backend that somebody watches, by
+ * their URIs and ids.
  *
  * Part of proxy/watch, which says what the members mean.
  */
@@ -16,13 +17,16 @@ struct watched {
 	struct watched_set *set;
 	struct watched *next; /* in its place */
 	struct watcher *watchers;
-	bool asked;   /* it is in the union that was asked for last */
-	bool told;    /* the backend knows that we want it, */
-	bool refused; /* or did not want to */
-	bool posting; /* a request about it is under way */
-	bool changed; /* to be told at the next flush */
+	bool asked;    /* it is in the union that was asked for last */
+	bool honoured; /* while a backend's answer is read: it is in there */
+	bool told;     /* the backend knows that we want it, */
+	bool refused;  /* or did not want to */
+	bool posting;  /* a request about it is under way */
+	bool changed;  /* to be told at the next flush */
+	enum watch_kind kind;
+	uint32_t state; /* of a task: a hash of the last that was told */
 	size_t place, len;
-	char uri[];
+	char uri[]; /* of a task: its id */
 };
 
 /* Zeroed, it is ready. */
@@ -32,15 +36,17 @@ struct watched_set {
 };
 
 /* NULL: it is not there. */
-struct watched *watched_find(const struct watched_set *set, struct span uri);
+struct watched *watched_find(const struct watched_set *set,
+                             enum watch_kind kind, struct span uri);
 
-/* What is watched and has this URI, or is a whole that it is a part of: the
- * longest that ends before one of its slashes. */
+/* The resource that is watched and has this URI, or is a whole that it is a
+ * part of: the longest that ends before one of its slashes. */
 struct watched *watched_find_whole(const struct watched_set *set,
                                    struct span uri);
 
 /* The one that is there, or a new one; NULL: WATCH_URIS_MAX, or no memory. */
-struct watched *watched_add(struct watched_set *set, struct span uri);
+struct watched *watched_add(struct watched_set *set, enum watch_kind kind,
+                            struct span uri);
 
 void watched_remove(struct watched *u);
 

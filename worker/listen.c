@@ -6,6 +6,7 @@
 #include "lib/media.h"
 #include "lib/value.h"
 #include "proxy/rejoin.h"
+#include "proxy/task.h"
 #include "worker/access.h"
 #include "worker/answer.h"
 #include "worker/clientsession.h"
@@ -38,12 +39,15 @@ static const struct {
 	{ LISTENS_RESOURCES, "resourcesListChanged" },
 };
 
-/* Resources that are granted, one after the other with their lengths. */
+/* Resources that are granted, one after the other with their lengths, and
+ * tasks. */
 struct grants {
 	size_t n, asked;
 	struct span raw[LISTEN_URIS_MAX];
 	struct buf texts;
 	size_t lens[LISTEN_URIS_MAX];
+	size_t n_tasks, tasks_asked;
+	struct span tasks[LISTEN_TASKS_MAX]; /* in the message */
 };
 
 static const char *grant(struct request *r, struct span list, struct grants *g)
@@ -69,13 +73,50 @@ static const char *grant(struct request *r, struct span list, struct grants *g)
 		if (g->asked++ == LISTEN_URIS_MAX)
 			return "notifications.resourceSubscriptions may have "
 			       "128 elements";
-		if (!stream_may_watch(r, span_of(uri, (size_t)n)))
+		if (!stream_may_watch(r, WATCH_RESOURCE,
+		                      span_of(uri, (size_t)n)))
 			continue;
 		g->raw[g->n] = raw;
 		g->lens[g->n++] = (size_t)n;
 		buf_add(&g->texts, uri, (size_t)n);
 	}
 	return NULL;
+}
+
+static const char *grant_tasks(struct request *r, struct span list,
+                               struct grants *g)
+{
+	struct value_iter it;
+	struct span raw, id;
+
+	if (!list.at)
+		return NULL;
+	if (value_type(list) != VALUE_ARRAY)
+		return "notifications.taskIds must be an array";
+	value_iter_init(&it, list);
+	while (value_array_next(&it, &raw)) {
+		if (value_type(raw) != VALUE_STRING)
+			return "notifications.taskIds must hold strings";
+		if (g->tasks_asked++ == LISTEN_TASKS_MAX)
+			return "notifications.taskIds may have 128 elements";
+		/* No id of ours needs an escape. */
+		if (value_string_plain(raw, &id) &&
+		    stream_may_watch(r, WATCH_TASK, id))
+			g->tasks[g->n_tasks++] = id;
+	}
+	return NULL;
+}
+
+static const char *grant_all(struct request *r, struct span wanted,
+                             struct grants *g)
+{
+	const char *fault = NULL;
+
+	if (wanted.at && value_type(wanted) != VALUE_OBJECT)
+		return "params.notifications must be an object";
+	fault = grant(r, value_get(wanted, SPAN("resourceSubscriptions")), g);
+	return fault ? fault
+	             : grant_tasks(r, value_get(wanted, SPAN("taskIds")), g);
 }
 
 static uint8_t acknowledge(struct buf *b, const struct message *m,
@@ -105,7 +146,13 @@ static uint8_t acknowledge(struct buf *b, const struct message *m,
 		buf_puts(b, i ? "," : "");
 		buf_add_span(b, g->raw[i]);
 	}
-	buf_puts(b, g->n ? "]}}}" : "}}}");
+	buf_puts(b, g->n ? "]" : "");
+	for (size_t i = 0; i < g->n_tasks; i++) {
+		buf_puts(b, i == 0 && (bits || g->n) ? "," : "");
+		buf_puts(b, i == 0 ? "\"taskIds\":[" : ",");
+		buf_add_json(b, g->tasks[i]);
+	}
+	buf_puts(b, g->n_tasks ? "]}}}" : "}}}");
 	return bits;
 }
 
@@ -115,32 +162,41 @@ static void begin(struct request *r, const struct message *m,
 	struct span rest = buf_span(&g->texts);
 	struct buf first = { .max = SIZE_MAX / 4 };
 	uint8_t bits = acknowledge(&first, m, g);
+	/* Who hears that it listens may go on with its task. */
+	bool hold = g->n_tasks > 0 && !r->conn->w->draining;
 	bool open = buf_err(&first) == 0 &&
-	            stream_open(r, bits, m->id, buf_span(&first));
+	            stream_open(r, bits, m->id,
+	                        hold ? span_of("", 0) : buf_span(&first));
 
-	buf_free(&first);
 	if (!open) {
+		buf_free(&first);
 		too_many(r, m->id);
 		return;
 	}
 	for (size_t i = 0; i < g->n; i++) {
-		stream_watch(r, span_first(rest, g->lens[i]));
+		stream_watch(r, WATCH_RESOURCE, span_first(rest, g->lens[i]));
 		rest = span_from(rest, g->lens[i]);
 	}
+	for (size_t i = 0; i < g->n_tasks; i++)
+		stream_watch(r, WATCH_TASK, g->tasks[i]);
+	if (hold)
+		stream_hold(r, &first);
+	buf_free(&first);
 }
 
 void listen_open(struct request *r, const struct message *m)
 {
 	struct grants g = { 0 };
+	struct problem p;
 	const char *fault = NULL;
 
-	if (m->notifications.at && value_type(m->notifications) != VALUE_OBJECT)
-		fault = "params.notifications must be an object";
-	else
-		fault = grant(r,
-		              value_get(m->notifications,
-		                        SPAN("resourceSubscriptions")),
-		              &g);
+	if (value_get(m->notifications, SPAN("taskIds")).at &&
+	    !(r->caller.abilities & CLIENT_TASKS)) {
+		task_undeclared(&p);
+		answer_problem(r, &p, m->id, span_of("", 0));
+		return;
+	}
+	fault = grant_all(r, m->notifications, &g);
 	if (fault)
 		refuse(r, 200, RPC_INVALID_PARAMS, m->id, "", fault);
 	else if (stream_is_full(r->conn->w) || buf_err(&g.texts) < 0)

@@ -12,10 +12,12 @@
 
 #include "worker/request.h"
 
-#define LISTEN_URIS_MAX 128 /* resources that one stream watches */
+#define LISTEN_URIS_MAX  128 /* resources that one stream watches */
+#define LISTEN_TASKS_MAX 128 /* and tasks */
 
 /* Open a stream: what is acknowledged is what the gateway can tell of, and the
- * caller may hear. */
+ * caller may hear. -32021 for tasks of a client that has not declared the
+ * extension, -32602 for more than there may be. */
 void listen_open(struct request *r, const struct message *m);
 
 /*

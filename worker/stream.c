@@ -3,22 +3,31 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "lib/value.h"
 #include "proxy/catalog.h"
+#include "proxy/publish.h"
+#include "proxy/question.h"
+#include "proxy/tap.h"
+#include "proxy/task.h"
 #include "worker/access.h"
 #include "worker/answer.h"
 #include "worker/local.h"
 
-#define SESSIONS 1024 /* buckets */
+#define SESSIONS     1024                /* buckets */
+#define TASK_MAX     (2 * TAP_EVENT_MAX) /* bytes of what is told of one */
+#define ID_OF_STREAM "io.modelcontextprotocol/subscriptionId"
 
-/* A resource that a stream's client wants to hear of. */
+/* A resource or a task that a stream's client wants to hear of. */
 struct wish {
 	struct watcher watcher;
 	struct stream *stream;
 	struct wish *next;
-	bool due;  /* to be told when the client reads on */
-	bool seen; /* while comparing with the board */
+	bool due;          /* to be told when the client reads on */
+	bool seen;         /* while comparing with the board */
+	struct buf latest; /* of a task that is due: what is sent */
+	uint32_t backend;  /* where it leads; UINT32_MAX: nowhere */
 	size_t len;
-	char uri[]; /* public */
+	char uri[]; /* public; of a task: its id */
 };
 
 struct stream {
@@ -29,6 +38,8 @@ struct stream {
 	struct wish *wishes;
 	uint8_t listens, due; /* LISTENS_* */
 	bool wishes_due;
+	struct buf held;   /* what is sent before anything else */
+	struct timer hold; /* until then at the latest */
 	uint16_t id_len;
 	char id[]; /* raw */
 };
@@ -107,9 +118,23 @@ static void notify(struct stream *s, const char *notification, struct span uri)
 	send_event(s->r, buf_span(b));
 }
 
+static void tell_wish(struct wish *wish)
+{
+	wish->due = false;
+	if (wish->watcher.kind == WATCH_RESOURCE) {
+		notify(wish->stream, "notifications/resources/updated",
+		       span_of(wish->uri, wish->len));
+		return;
+	}
+	send_event(wish->stream->r, buf_span(&wish->latest));
+	buf_free(&wish->latest);
+}
+
 /* Tell what is due, as far as the client takes it. */
 static void tell(struct stream *s)
 {
+	if (s->held.len)
+		return;
 	for (size_t i = 0; i < ARRAY_LEN(listens); i++) {
 		if (!(s->due & listens[i].bit) || s->r->reply.full)
 			continue;
@@ -120,11 +145,8 @@ static void tell(struct stream *s)
 		return;
 	s->wishes_due = false;
 	for (struct wish *wish = s->wishes; wish; wish = wish->next) {
-		if (wish->due && !s->r->reply.full) {
-			wish->due = false;
-			notify(s, "notifications/resources/updated",
-			       span_of(wish->uri, wish->len));
-		}
+		if (wish->due && !s->r->reply.full)
+			tell_wish(wish);
 		s->wishes_due = s->wishes_due || wish->due;
 	}
 }
@@ -141,11 +163,24 @@ void stream_keepalive(struct request *r)
 		send_comment(r);
 }
 
+static void release(struct stream *s)
+{
+	struct buf held = s->held;
+
+	if (!held.len)
+		return;
+	loop_timer_stop(s->r->conn->w->loop, &s->hold);
+	s->held = (struct buf){ 0 };
+	send_event(s->r, buf_span(&held));
+	buf_free(&held);
+}
+
 static void end_stream(struct stream *s)
 {
 	struct request *r = s->r;
 	struct buf *b = &r->conn->w->page;
 
+	release(s);
 	if (s->id_len) {
 		local_start_result(b, span_of(s->id, s->id_len));
 		buf_puts(b, "\"resultType\":\"complete\",\"_meta\":{"
@@ -229,76 +264,215 @@ static void hear_announcements(struct streams *all)
 	gather(all);
 }
 
-/* ---- resources that change ---- */
+/* ---- resources and tasks that change ---- */
 
-static void on_updated(struct watcher *watcher)
+/* A state of a task, under the names that the client knows. */
+static void compose(const struct wish *wish, struct span task, struct buf *b)
+{
+	const struct stream *s = wish->stream;
+	const struct snapshot *snap = s->r->snap;
+	const struct backend *of = snapshot_backend(snap, wish->backend);
+	struct buf id = { .max = MESSAGE_URI_MAX };
+	struct publish how = { .kind = PUBLISH_TASK };
+	struct value_iter it;
+	struct span key, value;
+
+	buf_add_json(&id, span_of(wish->uri, wish->len));
+	how.task = buf_span(&id);
+	if (of->flags & BACKEND_NAMESPACE)
+		how.identifier = snapshot_text(snap, of->identifier);
+	buf_puts(b, "{\"jsonrpc\":\"2.0\",\"method\":"
+	            "\"notifications/tasks\",\"params\":{");
+	value_iter_init(&it, task);
+	while (value_object_next(&it, &key, &value)) {
+		if (value_string_eq(key, SPAN("_meta")))
+			continue;
+		buf_add_span(b, key);
+		buf_putc(b, ':');
+		publish_member(&how, key, value, b);
+		buf_putc(b, ',');
+	}
+	buf_puts(b, "\"_meta\":{\"" ID_OF_STREAM "\":");
+	buf_add(b, s->id, s->id_len);
+	value_iter_init(&it, value_get(task, SPAN("_meta")));
+	while (value_object_next(&it, &key, &value)) {
+		if (value_string_eq(key, SPAN(ID_OF_STREAM)))
+			continue;
+		buf_putc(b, ',');
+		buf_add_span(b, key);
+		buf_putc(b, ':');
+		buf_add_span(b, value);
+	}
+	buf_puts(b, "}}}");
+	if (buf_err(&id) < 0)
+		buf_free(b);
+	buf_free(&id);
+}
+
+/* Keep it as what is told next. False: nothing is. */
+static bool take_task(struct wish *wish, struct span task)
+{
+	struct span asks = value_get(task, SPAN("inputRequests"));
+
+	if (!question_all_allowed(asks, wish->stream->r->caller.abilities))
+		return false;
+	buf_free(&wish->latest);
+	wish->latest.max = TASK_MAX;
+	compose(wish, task, &wish->latest);
+	wish->due = buf_err(&wish->latest) == 0 && wish->latest.len > 0;
+	return wish->due;
+}
+
+static void on_updated(struct watcher *watcher, struct span task)
 {
 	struct wish *wish = CONTAINER_OF(watcher, struct wish, watcher);
 
+	if (watcher->kind == WATCH_TASK && !take_task(wish, task))
+		return;
 	wish->due = true;
 	wish->stream->wishes_due = true;
 	tell(wish->stream);
 }
 
-static bool may_use(const struct request *r, const struct route *route)
+static bool may_use(const struct request *r, const struct scope_set *needs)
 {
 	const struct scope_set *have = access_scopes(r);
-	const struct scope_set *needs =
-		route->entry
-			? &route->entry->needs
-			: &snapshot_backend(r->snap, route->backend)->needs;
 
 	return !have || scope_set_covers(have, needs);
 }
 
-/* Where this URI leads, when r's caller may hear of it. */
-static bool find(const struct request *r, struct span uri, struct route *route)
-{
-	enum view_era era;
+/* Where a name leads. */
+struct aim {
+	uint32_t backend;
+	size_t len;
+	char own[MESSAGE_URI_MAX]; /* the backend's own name */
+};
 
-	return call_route_uri(r->snap, r->era, uri, route) && !route->own &&
-	       may_use(r, route) && watch_era(r->snap, route->backend, &era);
+static bool find_task(const struct request *r, struct span id, struct aim *aim)
+{
+	struct task task;
+
+	static_assert(TASK_ID_MAX <= MESSAGE_URI_MAX, "it fits");
+	if (!task_own(r->snap, &r->caller, id, &task) ||
+	    !may_use(r, &task.needs))
+		return false;
+	aim->backend = task.backend;
+	aim->len = task.len;
+	memcpy(aim->own, task.own, task.len);
+	return true;
 }
 
-bool stream_may_watch(const struct request *r, struct span uri)
+static bool find_resource(const struct request *r, struct span uri,
+                          struct aim *aim)
 {
 	struct route route;
 
-	return find(r, uri, &route);
+	if (!call_route_uri(r->snap, r->era, uri, &route) || route.own ||
+	    !may_use(r, route.entry ? &route.entry->needs
+	                            : &snapshot_backend(r->snap, route.backend)
+	                                       ->needs))
+		return false;
+	aim->backend = route.backend;
+	aim->len = route.name_len;
+	memcpy(aim->own, route.name, route.name_len);
+	return true;
+}
+
+/* Where this leads, when r's caller may hear of it. */
+static bool find(const struct request *r, enum watch_kind kind, struct span uri,
+                 struct aim *aim)
+{
+	enum view_era era;
+
+	return (kind == WATCH_TASK ? find_task(r, uri, aim)
+	                           : find_resource(r, uri, aim)) &&
+	       watch_era(r->snap, aim->backend, kind, &era);
+}
+
+bool stream_may_watch(const struct request *r, enum watch_kind kind,
+                      struct span uri)
+{
+	struct aim aim;
+
+	return find(r, kind, uri, &aim);
 }
 
 static void route_wish(struct wish *wish)
 {
 	struct request *r = wish->stream->r;
 	struct watches *watches = r->conn->w->streams->watches;
-	struct route route;
-	bool leads = find(r, span_of(wish->uri, wish->len), &route);
-	struct span own = span_of(route.name, leads ? route.name_len : 0);
+	struct aim aim;
+	bool leads = find(r, wish->watcher.kind, span_of(wish->uri, wish->len),
+	                  &aim);
+	struct span own = span_of(aim.own, leads ? aim.len : 0);
 
-	if (leads && watch_is(&wish->watcher, watches, route.backend, own))
+	wish->backend = leads ? aim.backend : UINT32_MAX;
+	if (leads && watch_is(&wish->watcher, watches, aim.backend, own))
 		return;
 	watch_drop(&wish->watcher);
 	/* What does not lead anywhere now may do so after the next change. */
-	if (leads && !watch_add(watches, route.backend, own, &wish->watcher))
-		wish->stream->r->reply.error = "too many resources are watched";
+	if (leads && !watch_add(watches, aim.backend, own, &wish->watcher))
+		r->reply.error = "too many resources or tasks are watched";
 }
 
-static struct wish *find_wish(const struct stream *s, struct span uri)
+static struct wish *find_wish(const struct stream *s, enum watch_kind kind,
+                              struct span uri)
 {
 	struct wish *wish = s->wishes;
 
-	while (wish && !span_eq(span_of(wish->uri, wish->len), uri))
+	while (wish && (wish->watcher.kind != kind ||
+	                !span_eq(span_of(wish->uri, wish->len), uri)))
 		wish = wish->next;
 	return wish;
 }
 
-static struct wish *add_wish(struct stream *s, struct span uri)
+/* Send what was held, if nothing is waited for any more. */
+static void try_release(struct stream *s)
+{
+	for (struct wish *wish = s->wishes; wish; wish = wish->next)
+		if (wish->watcher.kind == WATCH_TASK &&
+		    !watch_is_settled(&wish->watcher))
+			return;
+	release(s);
+	tell(s);
+}
+
+static void on_settled(struct watcher *watcher)
+{
+	struct stream *s = CONTAINER_OF(watcher, struct wish, watcher)->stream;
+
+	if (s->held.len)
+		try_release(s);
+}
+
+static void on_hold(struct timer *t)
+{
+	struct stream *s = CONTAINER_OF(t, struct stream, hold);
+
+	release(s);
+	tell(s);
+}
+
+void stream_hold(struct request *r, struct buf *first)
+{
+	struct stream *s = r->stream;
+
+	s->held = *first;
+	*first = (struct buf){ 0 };
+	loop_timer(r->conn->w->loop, &s->hold, STREAM_HOLD_MS, on_hold);
+	try_release(s);
+}
+
+static struct wish *add_wish(struct stream *s, enum watch_kind kind,
+                             struct span uri)
 {
 	struct wish *wish = calloc(1, sizeof(*wish) + uri.len);
 
 	if (!wish)
 		return NULL;
+	wish->watcher.kind = kind;
 	wish->watcher.updated = on_updated;
+	wish->watcher.settled = on_settled;
 	wish->stream = s;
 	wish->len = uri.len;
 	memcpy(wish->uri, uri.at, uri.len);
@@ -308,10 +482,10 @@ static struct wish *add_wish(struct stream *s, struct span uri)
 	return wish;
 }
 
-void stream_watch(struct request *r, struct span uri)
+void stream_watch(struct request *r, enum watch_kind kind, struct span uri)
 {
-	if (r->stream && !find_wish(r->stream, uri))
-		add_wish(r->stream, uri);
+	if (r->stream && !find_wish(r->stream, kind, uri))
+		add_wish(r->stream, kind, uri);
 }
 
 static void drop_wish(struct wish **at)
@@ -320,6 +494,7 @@ static void drop_wish(struct wish **at)
 
 	*at = wish->next;
 	watch_drop(&wish->watcher);
+	buf_free(&wish->latest);
 	free(wish);
 }
 
@@ -340,10 +515,11 @@ static void resubscribe(struct stream *s)
 	for (struct wish *wish = s->wishes; wish; wish = wish->next)
 		wish->seen = false;
 	while (clients_next(clients, s->session, now_s, &at, uri, &len)) {
-		struct wish *wish = find_wish(s, span_of(uri, len));
+		struct wish *wish =
+			find_wish(s, WATCH_RESOURCE, span_of(uri, len));
 
 		if (!wish)
-			wish = add_wish(s, span_of(uri, len));
+			wish = add_wish(s, WATCH_RESOURCE, span_of(uri, len));
 		if (wish)
 			wish->seen = true;
 	}
@@ -528,6 +704,8 @@ void stream_leave(struct request *r)
 		return;
 	all = r->conn->w->streams;
 	r->stream = NULL;
+	loop_timer_stop(all->w->loop, &s->hold);
+	buf_free(&s->held);
 	while (s->wishes)
 		drop_wish(&s->wishes);
 	*s->prev = s->next;
@@ -575,6 +753,8 @@ static void move(struct stream *s, struct snapshot *to)
 	r->snap = snapshot_ref(to);
 	for (struct wish *wish = s->wishes; wish; wish = wish->next)
 		route_wish(wish);
+	if (s->held.len)
+		try_release(s);
 }
 
 void streams_adopt(struct worker *w, const struct snapshot *old)

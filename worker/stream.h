@@ -3,9 +3,11 @@
  *
  * A stream belongs to a modern client's subscriptions/listen or to a legacy
  * client's GET (worker/listen opens them). It tells of changes of the gateway's
- * own catalogue, as clients of its era see it, and of the resources that its
- * client wants to hear of. Changes that follow each other closely are told
- * once; a client that reads slowly is told once when it goes on.
+ * own catalogue, as clients of its era see it, and of the resources and tasks
+ * that its client wants to hear of. Changes that follow each other closely are
+ * told once; a client that reads slowly is told once when it goes on, of a task
+ * the last state. A task that asks for what its client has not declared in its
+ * subscriptions/listen is not told of in that state.
  *
  * A long-lived stream is the exception to the rule that a request is served by
  * one snapshot: it moves to each new one, its caller's scopes by their names,
@@ -21,6 +23,7 @@
 #define STREAM_CALM_MS    500   /* between two of the same kind, at least */
 #define STREAM_POLL_MS    50    /* between two looks at the board */
 #define STREAM_REFRESH_MS 20000 /* its session's rows are in use */
+#define STREAM_HOLD_MS    1000  /* until backends know what is watched */
 
 #define LISTENS_TOOLS     1u
 #define LISTENS_PROMPTS   2u
@@ -46,11 +49,17 @@ bool stream_is_full(const struct worker *w);
 MUST_CHECK bool stream_open(struct request *r, uint8_t listens, struct span id,
                             struct span first);
 
-/* May r's caller hear of the resource with this public URI, and can it? */
-bool stream_may_watch(const struct request *r, struct span uri);
+/* May r's caller hear of the resource with this public URI, or the task with
+ * this public id, and can it? */
+bool stream_may_watch(const struct request *r, enum watch_kind kind,
+                      struct span uri);
 
-/* Tell of it from now on. */
-void stream_watch(struct request *r, struct span uri);
+/* Tell of it from now on, under this name. */
+void stream_watch(struct request *r, enum watch_kind kind, struct span uri);
+
+/* Nothing is sent before the backends know which tasks are watched, or
+ * STREAM_HOLD_MS have passed; then first, whose bytes the stream takes over. */
+void stream_hold(struct request *r, struct buf *first);
 
 /* What this session subscribed to has changed. */
 void stream_resubscribe(struct worker *w, uint64_t session);

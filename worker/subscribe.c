@@ -233,11 +233,12 @@ static bool contains(struct span array, struct span uri)
 	return false;
 }
 
-static void on_open(struct tap *t, struct span honoured)
+static void on_open(struct tap *t, struct span uris, struct span tasks)
 {
 	struct subscribing *s = t->owner;
 
-	if (!contains(honoured, buf_span(&s->own)))
+	(void)tasks;
+	if (!contains(uris, buf_span(&s->own)))
 		problem_set(&s->why, 200, RPC_INVALID_PARAMS,
 		            "Backend %.*s does not tell of changes of this "
 		            "resource",
@@ -298,7 +299,8 @@ static void ask_modern(struct subscribing *s)
 		               .sessions = w->proxy.sessions,
 		               .loop = w->loop };
 	buf_add_json(&raw, buf_span(&s->own));
-	tap_listen(&s->tap, r->snap, r->backend, buf_span(&raw));
+	tap_listen(&s->tap, r->snap, r->backend, buf_span(&raw),
+	           span_of("", 0));
 	buf_free(&raw);
 	loop_timer(w->loop, &s->timer,
 	           snapshot_backend(r->snap, r->backend)->request_timeout_ms,
@@ -329,7 +331,7 @@ static bool may_subscribe(struct request *r, const struct route *route,
 {
 	enum view_era era;
 
-	if (!watch_era(r->snap, route->backend, &era)) {
+	if (!watch_era(r->snap, route->backend, WATCH_RESOURCE, &era)) {
 		problem_set(p, 200, RPC_INVALID_PARAMS,
 		            "Backend %.*s does not tell of changes of its "
 		            "resources",

@@ -6,6 +6,7 @@
 
 #include "lib/crypto.h"
 #include "proxy/catalog.h"
+#include "proxy/task.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,10 +21,18 @@ static void note(char what, struct span text)
 	told = told * 31 + (uint64_t)what + crypto_siphash(key, text);
 }
 
-static void on_open(struct tap *t, struct span honoured)
+static void on_open(struct tap *t, struct span uris, struct span tasks)
 {
 	assert(t == &tap && tap_runs(t));
-	note('o', honoured);
+	note('o', uris);
+	note('O', tasks);
+}
+
+static void on_task(struct tap *t, struct span id, struct span task)
+{
+	assert(t->open && id.len && id.len <= TASK_ID_MAX);
+	note('t', id);
+	note('T', task);
 }
 
 static void on_updated(struct tap *t, struct span uri)
@@ -38,7 +47,7 @@ static void on_end(struct tap *t, enum tap_end why, struct span error)
 	note(why == TAP_LOST ? 'l' : 'r', error);
 }
 
-static const struct tap_ops ops = { on_open, on_updated, on_end };
+static const struct tap_ops ops = { on_open, on_updated, on_task, on_end };
 
 /* The backend has no address: its exchange waits for us to play it. */
 static struct snapshot *make_snapshot(void)
@@ -90,7 +99,7 @@ static uint64_t play(struct span body, size_t cut, int status)
 	struct exchange_head head = { .status = status };
 
 	told = 0;
-	tap_listen(&tap, snap, 0, SPAN("\"a:b\""));
+	tap_listen(&tap, snap, 0, SPAN("\"a:b\""), SPAN("\"t\""));
 	tap.x.ops->head(&tap.x, &head);
 	feed(span_first(body, cut));
 	feed(span_from(body, cut));

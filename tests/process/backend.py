@@ -304,7 +304,8 @@ class Backend:
         self.extra_fields = []
         self.listen_allowed = True
         self.subscribe = False  # tells of changes of resources
-        self.strict_listen = False  # an unknown URI spoils the whole listen
+        self.strict_listen = False  # an unknown URI spoils the whole listen,
+        self.knows_task = lambda id: False  # and an unknown id of a task
         self.event_ids = False  # legacy streams number their events
         self.lines = False      # streams are JSON lines, not events
         self.subscriptions = collections.defaultdict(set)  # by session
@@ -737,8 +738,15 @@ class Backend:
             return exchange.error(-32601, "no listen", status=404)
         wanted = dict(exchange.request.params.get("notifications", {}))
         uris = wanted.get("resourceSubscriptions", [])
-        if self.strict_listen and not all(map(self.knows, uris)):
-            return exchange.error(-32602, "Unknown resource")
+        ids = wanted.get("taskIds", [])
+        if self.strict_listen and not (all(map(self.knows, uris)) and
+                                       all(map(self.knows_task, ids))):
+            return exchange.error(-32602, "Unknown resource or task")
+        if ids:
+            declared = exchange.request.meta[META + "clientCapabilities"]
+            self.check(TASKS in declared.get("extensions", {}),
+                       "taskIds without the extension")
+            wanted["taskIds"] = [i for i in ids if self.knows_task(i)]
         if uris:
             wanted["resourceSubscriptions"] = [
                 u for u in uris if self.subscribe and self.knows(u)]
@@ -829,6 +837,7 @@ class Tasks:
         self.backend = backend
         self.tasks = {}
         backend.extensions[TASKS] = {}
+        backend.knows_task = lambda id: id in self.tasks
         backend.methods.update({"tasks/get": self.get,
                                 "tasks/update": self.update,
                                 "tasks/cancel": self.cancel})
@@ -854,6 +863,24 @@ class Tasks:
         """The one task that there is."""
         assert len(self.tasks) == 1, list(self.tasks)
         return next(iter(self.tasks.values()))
+
+    def listeners(self, id):
+        """The streams that want to hear of it."""
+        return [(exchange, subscription)
+                for exchange, subscription in list(self.backend.listeners)
+                if subscription is not None and id in
+                exchange.request.params["notifications"].get("taskIds", ())]
+
+    def tell(self, id, **members):
+        """Its state to all who want to hear of it, with changes; how many
+        heard."""
+        self.tasks[id].update(members)
+        found = self.listeners(id)
+        for exchange, subscription in found:
+            exchange.notify("notifications/tasks", {
+                **self.tasks[id], "_meta": {
+                    META + "subscriptionId": subscription, "other": 1}})
+        return len(found)
 
     def find(self, exchange):
         backend, meta = self.backend, exchange.request.meta

@@ -7,6 +7,7 @@ from backend import Backend, CoreTasks, Tasks
 from harness import Gateway
 from messages import (META, MODERN, TASKS, client_meta, declaring,
                       initialize_params, modern, sentinel)
+from test_streams import listen as listen_for
 from wire import eventually
 
 KEY = "a-session-key-of-more-than-32-characters"
@@ -406,6 +407,241 @@ def test_uris_in_the_result_of_a_task(pair, client):
     assert found == {**link, "uri": public}
 
 
+# -- listening
+
+TASK = "notifications/tasks"
+ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
+UPDATED = "notifications/resources/updated"
+URI = "test://alpha/r"
+
+
+class Told:
+    """A backend whose tool job makes tasks first, second, ..."""
+
+    def __init__(self, **settings):
+        self.alpha = Backend("alpha", resources=[b.resource(URI)])
+        self.alpha.subscribe = True
+        self.tasks = Tasks(self.alpha)
+        for name in ("first", "second"):
+            self.alpha.tools.append(b.tool("job_" + name,
+                                           self.tasks.begin(name)))
+        self.settings = settings
+
+    def __enter__(self):
+        self.alpha.start()
+        self.gateway = Gateway(self.alpha, entries=[self.alpha.entry()],
+                               **self.settings).__enter__()
+        return self
+
+    def __exit__(self, *_):
+        self.gateway.__exit__(None, None, None)
+        self.alpha.stop()
+
+    def begin(self, name, token=None):
+        with self.gateway.client(token) as c:
+            return begin(c, "alpha_job_" + name).result["taskId"]
+
+    def listen(self, ids, id="s", meta=META_TASKS, **more):
+        return listen_for(self.gateway, wanted={"taskIds": ids}, id=id,
+                          meta=meta, **more)
+
+    def heard(self, id):
+        """The backend knows that somebody wants to hear of it."""
+        eventually(lambda: self.tasks.listeners(id), "%s is watched" % id)
+
+
+def acknowledged(stream):
+    first = stream.messages[0]
+    assert first["method"] == ACKNOWLEDGED, first
+    return first["params"]["notifications"]
+
+
+def states(stream):
+    return [(m["params"]["taskId"], m["params"]["status"])
+            for m in stream.of(TASK)]
+
+
+def test_each_state_of_a_task_is_told_to_who_wants_it():
+    with Told() as t:
+        first, again, second = t.begin("first"), t.begin("first"), \
+            t.begin("second")
+        with t.listen([first, "none"], id=7) as one, \
+                t.listen([second, again], id="x") as two:
+            assert acknowledged(one) == {"taskIds": [first]}
+            assert acknowledged(two) == {"taskIds": [second, again]}
+            # Who was told that it listens need not wait.
+            link = {"type": "resource_link", "uri": URI, "name": "r"}
+            t.tasks.tell("first", statusMessage="still")
+            t.tasks.tell("second", status="cancelled")
+            t.tasks.tell("first", status="completed",
+                         result={"content": [link]})
+            last = one.wait(TASK, 2)["params"]
+            two.wait(TASK, 3)
+            eventually(lambda: len(two.of(TASK)) == 3)
+            assert states(one) == [(first, "working"), (first, "completed")]
+            assert states(two) == [(again, "working"), (second, "cancelled"),
+                                   (again, "completed")]
+            public = "test://alpha/alpha/r"
+            assert last == {
+                **t.tasks["first"], "taskId": first,
+                "result": {"content": [{**link, "uri": public}]},
+                "_meta": {META + "subscriptionId": 7, "other": 1}}
+            for message in two.of(TASK):
+                assert message["params"]["_meta"][
+                    META + "subscriptionId"] == "x"
+
+
+def test_tasks_and_resources_on_one_stream():
+    with Told() as t:
+        id, public = t.begin("first"), "test://alpha/alpha/r"
+        wanted = {"taskIds": [id], "toolsListChanged": True}
+        with listen_for(t.gateway, [public], wanted=wanted,
+                        meta=META_TASKS) as stream:
+            assert acknowledged(stream) == {
+                **wanted, "resourceSubscriptions": [public]}
+            t.heard("first")
+            t.tasks.tell("first", status="failed", error={
+                "code": -32050, "message": "m"})
+            assert stream.wait(TASK)["params"]["error"]["code"] == -32050
+            stream.hears(t.alpha, URI, public)
+
+
+def test_listening_needs_the_extension():
+    with Told() as t, t.gateway.client() as c:
+        for ids in ([t.begin("first")], ["any"], [], None):
+            r = c.modern("subscriptions/listen",
+                         {"notifications": {"taskIds": ids}})
+            assert refused(r, -32021, 400)["data"] == REQUIRED
+
+
+@pytest.mark.parametrize("bad", [1, {}, [1], [None], "x", None,
+                                 ["x"] * 129])
+def test_bad_filters(client, bad):
+    refused(client.modern("subscriptions/listen",
+                          {"notifications": {"taskIds": bad}},
+                          meta=META_TASKS))
+
+
+def test_as_many_tasks_as_may_be():
+    with Told() as t:
+        id = t.begin("first")
+        with t.listen(["x"] * 126 + [id, ""]) as stream:
+            assert acknowledged(stream) == {"taskIds": [id]}
+
+
+def hang(exchange):
+    if exchange.request.rpc != "subscriptions/listen":
+        return False
+    exchange.peer_closed(within=60)
+    return True
+
+
+@pytest.mark.parametrize("slow", ["refuses", "forgot", "hangs"])
+def test_a_backend_that_does_not_tell(slow):
+    """The client is told that it listens all the same."""
+    with Told() as t:
+        id = t.begin("first")
+        if slow == "refuses":
+            t.alpha.listen_allowed = False
+        elif slow == "forgot":
+            t.tasks.tasks.clear()
+        else:
+            t.alpha.fault = hang
+        with t.listen([id]) as stream:
+            assert acknowledged(stream) == {"taskIds": [id]}
+
+
+def test_who_may_listen():
+    def settings(scopes):
+        return dict(session_key=KEY, auth={
+            "enabled": True, "tool_scopes": {"alpha_job_first": ["work"]},
+            "static_tokens": {
+                A: {"client_id": "a", "scopes": scopes},
+                B: {"client_id": "b", "scopes": ["work"]}}})
+    with Told(**settings(["work"])) as t:
+        first, second = t.begin("first", A), t.begin("second", A)
+        both = [first, second]
+        mine = {"Authorization": "Bearer " + A}
+        with t.listen(both, fields={"Authorization": "Bearer " + B}) \
+                as foreign, t.listen(both, fields=mine) as own:
+            assert acknowledged(foreign) == {}
+            assert acknowledged(own) == {"taskIds": both}
+            t.tasks.tell("first")
+            own.wait(TASK)
+            # Scopes that go: tokens are read anew by new requests only.
+            t.gateway.reload(**settings([]))
+            with t.listen(both, fields=mine) as less:
+                assert acknowledged(less) == {"taskIds": [second]}
+                t.heard("second")
+                t.tasks.tell("second")
+                less.wait(TASK)
+                assert states(less) == [(second, "working")]
+                own.wait(TASK, 2)
+            # A tool that needs more from now on.
+            more = settings(["work"])
+            more["auth"]["tool_scopes"]["alpha_job_second"] = ["more"]
+            t.gateway.reload(**more)
+            eventually(lambda: not t.tasks.listeners("second"),
+                       "second is not watched any more")
+            t.heard("first")
+            t.tasks.tell("first")
+            own.wait(TASK, 3)
+            assert states(own)[-1] == (first, "working")
+            assert not foreign.of(TASK)
+
+
+def test_listening_after_a_reload_and_a_restart_of_the_backend():
+    with Told(session_key=KEY) as t:
+        id = t.begin("first")
+        with t.listen([id]) as stream:
+            t.gateway.reload(session_key=KEY,
+                             entries=[t.alpha.entry(
+                                 headers={"X-Other": "1"})])
+
+            def told(state):
+                t.tasks.tell("first", statusMessage=state)
+                return [m for m in stream.of(TASK)
+                        if m["params"]["statusMessage"] == state]
+            eventually(lambda: told("moved"), "it moved", every=0.1)
+            t.alpha.stop()
+            eventually(lambda: not t.tasks.listeners("first"))
+            t.alpha.start()
+            eventually(lambda: told("restarted"), "it is back", every=0.1)
+            assert len(stream.of(ACKNOWLEDGED)) == 1
+
+
+def test_a_forgotten_task_does_not_spoil_the_others():
+    """One that the backend told of is asked for again and again."""
+    with Told() as t:
+        t.alpha.strict_listen = True
+        first, second = t.begin("first"), t.begin("second")
+        with t.listen([first]), listen_for(
+                t.gateway, ["test://alpha/alpha/r"], wanted={}) as old:
+            t.heard("first")
+            del t.tasks.tasks["first"]
+            with t.listen([second]) as stream:
+                t.heard("second")
+                t.tasks.tell("second", status="completed")
+                stream.wait(TASK)
+                old.hears(t.alpha, URI, "test://alpha/alpha/r")
+
+
+def test_a_task_that_asks_for_what_the_listener_has_not_declared():
+    asks = {"k": {"method": "elicitation/create", "params": {
+        "mode": "form", "message": "?", "requestedSchema": {
+            "type": "object", "properties": {}}}}}
+    with Told() as t:
+        id = t.begin("first")
+        with t.listen([id]) as plain, t.listen(
+                [id], meta=declaring(TASKS, elicitation={})) as able:
+            t.tasks.tell("first", status="input_required",
+                         inputRequests=asks)
+            found = able.wait(TASK)["params"]
+            assert found["inputRequests"] == asks
+            del t.tasks["first"]["inputRequests"]
+            t.tasks.tell("first", status="working")
+            plain.wait(TASK)
+            assert states(plain) == [(id, "working")]
 
 
 # -- tools of 2025-11-25 that run as tasks only

@@ -17,6 +17,7 @@
 	"{\"jsonrpc\":\"2.0\",\"method\":"                 \
 	"\"notifications/resources/updated\",\"params\":{" \
 	"\"uri\":" uri "}}"
+#define NONE        span_of("", 0)
 #define EVENT(json) "event: message\ndata: " json "\n\n"
 
 static struct fixture_setup setup;
@@ -36,10 +37,19 @@ static void say(const char *what, struct span more)
 	snprintf(told + n, sizeof(told) - n, "%s%.*s;", what, SPAN_ARG(more));
 }
 
-static void on_open(struct tap *t, struct span honoured)
+static void on_open(struct tap *t, struct span uris, struct span tasks)
 {
 	cr_assert_eq(t, &tap);
-	say("open", honoured);
+	say("open", uris);
+	if (tasks.len)
+		say("tasks", tasks);
+}
+
+static void on_task(struct tap *t, struct span id, struct span task)
+{
+	cr_assert_eq(t, &tap);
+	cr_assert_gt(id.len, 0u);
+	say("task ", task);
 }
 
 static void on_updated(struct tap *t, struct span uri)
@@ -55,7 +65,7 @@ static void on_end(struct tap *t, enum tap_end why, struct span error)
 	say(why == TAP_LOST ? "lost" : "refused", error);
 }
 
-static const struct tap_ops ops = { on_open, on_updated, on_end };
+static const struct tap_ops ops = { on_open, on_updated, on_task, on_end };
 
 static void begin(void)
 {
@@ -152,7 +162,7 @@ Test(tap, listens)
 	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
 		for (size_t piece = 0; piece < 40; piece += 1 + piece / 3) {
 			play(answers[i].raw, piece, THEN_CLOSE);
-			tap_listen(&tap, snap, 0, SPAN("\"a:b\""));
+			tap_listen(&tap, snap, 0, SPAN("\"a:b\""), NONE);
 			cr_assert_str_eq(told, "");
 			cr_assert(fixture_run(loop, has_ended, NULL), "%zu", i);
 			cr_expect_str_eq(told, answers[i].told, "%zu", i);
@@ -165,7 +175,7 @@ Test(tap, asks_for_what_it_was_told_to)
 	struct span text;
 
 	play(answers[0].raw, 0, THEN_CLOSE);
-	tap_listen(&tap, snap, 0, SPAN("\"a:b\",\"c:d\""));
+	tap_listen(&tap, snap, 0, SPAN("\"a:b\",\"c:d\""), NONE);
 	cr_assert(fixture_run(loop, has_ended, NULL));
 	text = fixture_server_body(server, 0);
 	cr_expect(memmem(text.at, text.len,
@@ -175,6 +185,41 @@ Test(tap, asks_for_what_it_was_told_to)
 	text = fixture_server_request(server, 0);
 	cr_expect(memmem(text.at, text.len, "Mcp-Method: subscriptions/listen",
 	                 32));
+}
+
+#define ACK_TASKS                                                   \
+	"{\"jsonrpc\":\"2.0\",\"method\":"                          \
+	"\"notifications/subscriptions/acknowledged\",\"params\":{" \
+	"\"notifications\":{\"taskIds\":[\"t\"]}}}"
+#define TASK(params) \
+	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tasks\"" params "}"
+
+Test(tap, hears_of_tasks)
+{
+	struct span body;
+
+	play(EVENTS EVENT(TASK(",\"params\":{\"taskId\":\"t\"}")) EVENT(
+		     ACK_TASKS) EVENT(TASK("")) EVENT(TASK(",\"params\":7"))
+	             EVENT(TASK(",\"params\":{}"))
+	                     EVENT(TASK(",\"params\":{\"taskId\":7}"))
+	                             EVENT(TASK(",\"params\":{"
+	                                        "\"taskId\":\"\"}"))
+	                                     EVENT(TASK(",\"params\":{"
+	                                                "\"taskId\":"
+	                                                "\"t\"}")),
+	     0, THEN_CLOSE);
+	tap_listen(&tap, snap, 0, NONE, SPAN("\"t\",\"u\""));
+	cr_assert(fixture_run(loop, has_ended, NULL));
+	cr_expect_str_eq(told,
+	                 "open;tasks[\"t\"];task {\"taskId\":\"t\"};lost;");
+	body = fixture_server_body(server, 0);
+	cr_expect(memmem(body.at, body.len,
+	                 "\"notifications\":{\"taskIds\":[\"t\",\"u\"]}}}", 39),
+	          "%.*s", SPAN_ARG(body));
+	cr_expect(memmem(body.at, body.len,
+	                 "{\"extensions\":"
+	                 "{\"io.modelcontextprotocol/tasks\":{}}}",
+	                 51));
 }
 
 static bool is_answered(void *arg)
@@ -217,7 +262,7 @@ Test(tap, takes_none_of_the_connections_for_calls)
 	struct other other = { .x = { .ops = &other_ops, .snap = snap } };
 
 	play(EVENTS EVENT(ACK), 0, THEN_KEEP);
-	tap_listen(&tap, snap, 0, SPAN("\"a:b\""));
+	tap_listen(&tap, snap, 0, SPAN("\"a:b\""), NONE);
 	cr_assert(fixture_run(loop, has_told, (void *)(uintptr_t) "open"));
 	play(OK "Content-Length: 2\r\n\r\n{}", 0, THEN_KEEP);
 	other.x.body = SPAN("{}");

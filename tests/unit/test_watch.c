@@ -28,12 +28,23 @@ static struct fixture_server *server;
 
 static struct client {
 	struct watcher watcher;
-	unsigned told;
+	unsigned told, settled;
+	char last[200]; /* of a task: what was told */
 } clients[3];
 
-static void on_updated(struct watcher *w)
+static void on_updated(struct watcher *w, struct span task)
 {
-	CONTAINER_OF(w, struct client, watcher)->told++;
+	struct client *c = CONTAINER_OF(w, struct client, watcher);
+
+	cr_assert_eq(task.len > 0, w->kind == WATCH_TASK);
+	c->told++;
+	snprintf(c->last, sizeof(c->last), "%.*s", SPAN_ARG(task));
+}
+
+static void on_settled(struct watcher *w)
+{
+	cr_assert(watch_is_settled(w));
+	CONTAINER_OF(w, struct client, watcher)->settled++;
 }
 
 static void build(uint32_t eras)
@@ -58,7 +69,8 @@ static void begin(void)
 		                        .subscribe = true,
 		                        .port = fixture_server_port(server) };
 	for (size_t i = 0; i < ARRAY_LEN(clients); i++)
-		clients[i] = (struct client){ .watcher.updated = on_updated };
+		clients[i] = (struct client){ .watcher.updated = on_updated,
+			                      .watcher.settled = on_settled };
 	build(ERA_MODERN);
 }
 
@@ -230,4 +242,91 @@ Test(watch, a_backend_that_moves_is_asked_anew)
 	build(ERA_MODERN);
 	await_requests(2);
 	cr_assert(fixture_run(loop, is_told, &clients[0]));
+}
+
+/* ---- tasks ---- */
+
+#define ACK_TASKS(ids)                                              \
+	"{\"jsonrpc\":\"2.0\",\"method\":"                          \
+	"\"notifications/subscriptions/acknowledged\",\"params\":{" \
+	"\"notifications\":{\"taskIds\":[" ids "]}}}"
+#define TASK(id)                                                               \
+	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tasks\",\"params\":{" \
+	"\"taskId\":\"" id "\"}}"
+#define REFUSAL                                     \
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{" \
+	"\"code\":-32602,\"message\":\"no\"}}"
+
+#define HAS_TASKS "{\"io.modelcontextprotocol/tasks\":{}}"
+
+static void watch_task(size_t i, const char *id)
+{
+	setup.extensions[VIEW_MODERN] = HAS_TASKS;
+	build(ERA_MODERN);
+	clients[i].watcher.kind = WATCH_TASK;
+	watch(i, id);
+}
+
+static bool is_settled(void *arg)
+{
+	return watch_is_settled(&((struct client *)arg)->watcher);
+}
+
+Test(watch, each_state_of_a_task_is_told_to_who_wants_it)
+{
+	play(EVENTS EVENT(ACK_TASKS("\"t\"")) EVENT(TASK("t")) EVENT(TASK("t"))
+	             EVENT(TASK("u")) EVENT(TASK("v")),
+	     THEN_KEEP);
+	watch_task(0, "t");
+	watch_task(1, "u");
+	watch_task(2, "t");
+	cr_expect_not(watch_is_settled(&clients[0].watcher));
+	cr_assert(fixture_run(loop, is_told, &clients[1]));
+	cr_expect_eq(clients[0].told, 2u);
+	cr_expect_eq(clients[2].told, 2u);
+	cr_expect_str_eq(clients[0].last, "{\"taskId\":\"t\"}");
+	/* What the backend says it does not tell of is settled too. */
+	for (size_t i = 0; i < 3; i++)
+		cr_expect_eq(clients[i].settled, 1u, "%zu", i);
+	cr_expect(asked_for(0, "\"taskIds\":["));
+	cr_expect_not(asked_for(0, "resourceSubscriptions"));
+	cr_expect_eq(fixture_server_requests(server), 1u);
+}
+
+Test(watch, a_task_that_was_told_of_may_be_forgotten)
+{
+	static const struct fixture_answer answers[] = {
+		{ .raw = EVENTS EVENT(ACK_TASKS("\"t\"")), .then = THEN_KEEP },
+		{ .body = REFUSAL },
+		{ .raw = EVENTS EVENT(ACK_TASKS("\"u\"")) EVENT(TASK("u")),
+		  .then = THEN_KEEP },
+	};
+
+	fixture_server_play(server, answers, ARRAY_LEN(answers));
+	watch_task(0, "t");
+	cr_assert(fixture_run(loop, is_settled, &clients[0]));
+	watch_task(1, "u");
+	await_requests(3);
+	cr_expect(asked_for(1, "\"t\"") && asked_for(1, "\"u\""));
+	/* Both are in doubt: one of them is asked for. */
+	cr_expect_neq(asked_for(2, "\"t\""), asked_for(2, "\"u\""));
+}
+
+Test(watch, a_backend_that_does_not_listen_settles_tasks)
+{
+	play("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", THEN_KEEP);
+	watch_task(0, "t");
+	cr_assert(fixture_run(loop, is_settled, &clients[0]));
+	cr_expect_eq(clients[0].settled, 1u);
+	cr_expect_eq(clients[0].told, 0u);
+}
+
+Test(watch, tasks_of_a_backend_without_the_extension)
+{
+	clients[0].watcher.kind = WATCH_TASK;
+	cr_expect_not(watch_add(all, 0, SPAN("t"), &clients[0].watcher));
+	setup.extensions[VIEW_LEGACY] = HAS_TASKS;
+	build(ERA_LEGACY);
+	cr_expect_not(watch_add(all, 0, SPAN("t"), &clients[0].watcher));
+	cr_expect(watch_is_settled(&clients[0].watcher));
 }

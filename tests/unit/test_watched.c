@@ -16,7 +16,12 @@ TestSuite(watched, .fini = end);
 
 static struct watched *add(const char *uri)
 {
-	return watched_add(&set, span_str(uri));
+	return watched_add(&set, WATCH_RESOURCE, span_str(uri));
+}
+
+static struct watched *find(const char *uri)
+{
+	return watched_find(&set, WATCH_RESOURCE, span_str(uri));
 }
 
 Test(watched, each_is_there_once)
@@ -26,12 +31,28 @@ Test(watched, each_is_there_once)
 	cr_assert_not_null(a);
 	cr_expect_neq(a, b);
 	cr_expect_eq(add("a:1"), a);
-	cr_expect_eq(watched_find(&set, SPAN("a:2")), b);
-	cr_expect_null(watched_find(&set, SPAN("a:3")));
+	cr_expect_eq(find("a:2"), b);
+	cr_expect_null(find("a:3"));
 	cr_expect(span_is(watched_uri(b), "a:2"));
 	watched_remove(a);
-	cr_expect_null(watched_find(&set, SPAN("a:1")));
-	cr_expect_eq(watched_find(&set, SPAN("a:2")), b);
+	cr_expect_null(find("a:1"));
+	cr_expect_eq(find("a:2"), b);
+}
+
+Test(watched, a_task_is_no_resource_of_the_same_name)
+{
+	struct watched *task = watched_add(&set, WATCH_TASK, SPAN("a:1"));
+	struct watched *resource = add("a:1");
+
+	cr_assert_not_null(task);
+	cr_expect_neq(task, resource);
+	cr_expect_eq(task->kind, WATCH_TASK);
+	cr_expect_eq(watched_find(&set, WATCH_TASK, SPAN("a:1")), task);
+	cr_expect_eq(find("a:1"), resource);
+	watched_remove(resource);
+	cr_expect_null(find("a:1"));
+	cr_expect_null(watched_find_whole(&set, SPAN("a:1/part")));
+	cr_expect_eq(watched_find(&set, WATCH_TASK, SPAN("a:1")), task);
 }
 
 Test(watched, a_part_belongs_to_the_longest_whole)
