@@ -437,7 +437,7 @@ struct fixture_server {
 	struct line *lines;
 	const struct fixture_answer *answers;
 	size_t n_answers, next;
-	bool legacy;
+	bool legacy, no_stream;
 	unsigned sessions;
 	size_t n_requests, n_connections, n_open;
 	struct buf requests[MANY];
@@ -602,6 +602,17 @@ static void serve(struct line *l)
 	size_t size = head.head.bytes + (size_t)head.head.content_length;
 	if (l->in.len < size)
 		return;
+	/* It has no stream of the session, and that is no request of a test. */
+	if (s->no_stream && head.method == H1_GET &&
+	    !h1_has(&head.head, H1_LAST_EVENT_ID)) {
+		static const struct fixture_answer none = { .status = 405,
+			                                    .body = "" };
+
+		buf_consume(&l->in, size);
+		compose(l, &none, SPAN(""));
+		send_some(l);
+		return;
+	}
 	cr_assert_lt(s->n_requests, MANY);
 	struct buf *kept = &s->requests[s->n_requests++];
 	kept->max = TEXT_SIZE;
@@ -738,6 +749,11 @@ void fixture_server_play(struct fixture_server *s,
 	s->answers = answers;
 	s->n_answers = n;
 	s->next = 0;
+}
+
+void fixture_server_no_stream(struct fixture_server *s)
+{
+	s->no_stream = true;
 }
 
 void fixture_server_legacy(struct fixture_server *s, bool on)

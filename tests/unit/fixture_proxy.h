@@ -125,6 +125,9 @@ void fixture_server_play(struct fixture_server *s,
  * has no body, as a GET, plays an answer. */
 void fixture_server_legacy(struct fixture_server *s, bool on);
 
+/* A GET that goes on with nothing is refused and not counted. */
+void fixture_server_no_stream(struct fixture_server *s);
+
 /* Accept nothing more; what is open stays. */
 void fixture_server_deaf(struct fixture_server *s);
 

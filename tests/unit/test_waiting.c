@@ -79,6 +79,7 @@ static void begin(void)
 	proxy.here = here;
 	old = fixture_server_new(proxy.loop);
 	fixture_server_legacy(old, true);
+	fixture_server_no_stream(old);
 	new = fixture_server_new(proxy.loop);
 	setups[0] = (struct fixture_setup){
 		.name = "old",
