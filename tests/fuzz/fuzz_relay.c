@@ -355,6 +355,9 @@ static void check_parked(void)
 	struct sealed s;
 
 	assert(client.ends == 1 && at);
+	/* Its backend says nothing until the client is back. */
+	assert(!call.rejoin.due_ms);
+	assert(call.x.paused || !exchange_running(&call.x));
 	id = span_from(in, (size_t)(at + 16 - in.at));
 	id = span_first(id, span_find(id, '"'));
 	enum sealed_result result = sealed_read(
