@@ -82,13 +82,6 @@ bool handover_is_here(const struct worker *w, const struct place *place)
 	       place->born_ms == atomic_load(&w->me->started_ms);
 }
 
-/* Does a worker take requests there? One that drains accepts no more. */
-static bool takes(const struct slot *slot)
-{
-	return atomic_load(&slot->pid) && atomic_load(&slot->handover_port) &&
-	       atomic_load(&slot->state) != PROCESS_DRAINING;
-}
-
 /* The slot of a worker of this machine that lives; NULL: none. */
 static const struct slot *slot_of(const struct worker *w,
                                   const struct place *place)
@@ -99,7 +92,9 @@ static const struct slot *slot_of(const struct worker *w,
 	    place->worker >= WORKERS_MAX)
 		return NULL;
 	slot = &w->board->workers[place->worker];
-	return atomic_load(&slot->started_ms) == place->born_ms && takes(slot)
+	return atomic_load(&slot->started_ms) == place->born_ms &&
+	                       atomic_load(&slot->pid) &&
+	                       atomic_load(&slot->handover_port)
 	               ? slot
 	               : NULL;
 }
@@ -455,7 +450,8 @@ void handover_tell(struct request *r, const struct h1_request *head,
 		const struct slot *slot = &w->board->workers[i];
 		struct target t;
 
-		if (i == w->index || !takes(slot))
+		if (i == w->index || !atomic_load(&slot->pid) ||
+		    !atomic_load(&slot->handover_port))
 			continue;
 		t = to_worker(r, slot);
 		tell(r, head, body, &t);

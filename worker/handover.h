@@ -42,8 +42,8 @@ struct place handover_here(const struct worker *w, const struct snapshot *snap);
 bool handover_is_here(const struct worker *w, const struct place *place);
 
 /*
- * Can r be handed over to the place? Not when the worker there has ended or
- * drains, the replica has no address, or r has come too far already.
+ * Can r be handed over to the place? Not when the worker there has ended, the
+ * replica has no address, or r has come too far already.
  */
 bool handover_can(const struct request *r, const struct place *place);
 

@@ -247,10 +247,6 @@ Test(handover, places)
 	atomic_store(&slot->pid, 0);
 	cr_expect_not(handover_can(&r, &rows[0].place), "it is dead");
 	atomic_store(&slot->pid, 1);
-	atomic_store(&slot->state, PROCESS_DRAINING);
-	cr_expect_not(handover_can(&r, &rows[0].place), "it accepts no more");
-	atomic_store(&slot->state, PROCESS_SERVING);
-	cr_expect(handover_can(&r, &rows[0].place));
 	atomic_store(&slot->handover_port, 0);
 	cr_expect_not(handover_can(&r, &rows[0].place), "it has no port");
 }
@@ -569,9 +565,6 @@ Test(handover, who_is_told)
 	tell(HANDOVER_REPLICA, true, 1);
 	tell(HANDOVER_REPLICA, false, 0);
 	tell(HANDOVER_WORKER, true, 0);
-	atomic_store(&w->board->workers[1].state, PROCESS_DRAINING);
-	tell(HANDOVER_NONE, true, 2);
-	atomic_store(&w->board->workers[1].state, PROCESS_SERVING);
 	atomic_store(&w->board->workers[1].pid, 0);
 	tell(HANDOVER_NONE, true, 2);
 }
