@@ -224,7 +224,8 @@ static int send_rest(struct link *l)
 	buf_consume(&l->out, (size_t)n);
 	if (l->out.len == 0) {
 		buf_free(&l->out);
-		loop_set(l->up->loop, &l->src, EPOLLIN | EPOLLRDHUP);
+		loop_set(l->up->loop, &l->src,
+		         l->x && l->x->paused ? 0 : EPOLLIN | EPOLLRDHUP);
 	}
 	return 0;
 }

@@ -295,8 +295,9 @@ void exchange_pause(struct exchange *x)
 	x->paused = true;
 	if (x->fetch) /* it is our side that is slow */
 		fetch_set_idle(x->fetch, 0);
-	if (x->link && x->state == ANSWERING)
-		loop_set(x->up->loop, &x->link->src, 0);
+	if (x->link && (x->state == ANSWERING || x->state == SENT))
+		loop_set(x->up->loop, &x->link->src,
+		         x->link->out.len ? EPOLLOUT : 0);
 }
 
 void exchange_resume(struct exchange *x)
@@ -307,6 +308,14 @@ void exchange_resume(struct exchange *x)
 	if (x->fetch) {
 		fetch_set_idle(x->fetch, exchange_backend(x)->stream_idle_ms);
 		fetch_resume(x->fetch);
+	}
+	if (x->link && x->state == SENT) {
+		loop_set(x->up->loop, &x->link->src,
+		         EPOLLIN | EPOLLRDHUP |
+		                 (x->link->out.len ? EPOLLOUT : 0u));
+		loop_timer(x->up->loop, &x->timer,
+		           exchange_backend(x)->request_timeout_ms,
+		           exchange_due);
 	}
 	if (x->link && x->state == ANSWERING) {
 		loop_set(x->up->loop, &x->link->src, EPOLLIN | EPOLLRDHUP);
@@ -340,6 +349,8 @@ void exchange_due(struct timer *t)
 		            "no connection within connect_timeout");
 		return;
 	case SENT:
+		if (x->paused) /* it waits for its client */
+			return;
 		link_broken(x->link, EXCHANGE_TIMEOUT,
 		            "no answer within request_timeout");
 		return;

@@ -253,7 +253,9 @@ static bool compose(struct waiting *w, struct buf *out)
  */
 static void hush(struct call *c)
 {
-	if (exchange_running(&c->x) && c->status) {
+	/* Who asks beside the call has not answered it yet. */
+	if (exchange_running(&c->x) &&
+	    (c->status || c->x.method == EXCHANGE_POST)) {
 		exchange_pause(&c->x);
 		return;
 	}

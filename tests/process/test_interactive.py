@@ -150,7 +150,7 @@ def apart_asker(*kinds):
 def test_questions_apart(sessions):
     with Backend("alpha", "legacy", tools=[
             apart_asker("form", "roots"), tool("echo")]) as alpha, \
-            Gateway(alpha.entry(sessions=sessions)) as g:
+            Gateway(alpha.entry(sessions=sessions), workers=1) as g:
         for turn in range(3):
             assert run_modern(g.client(), arguments={"nonce": str(turn)}) == \
                 expected(["form", "roots"], nonce=str(turn))
