@@ -330,7 +330,15 @@ static void push(struct watch *w)
 
 static void on_enlisted(struct enlist *e)
 {
-	push(CONTAINER_OF(e, struct watch, enlist));
+	struct watch *w = CONTAINER_OF(e, struct watch, enlist);
+
+	for (struct watched *u = watched_next(&w->set, NULL); u;
+	     u = watched_next(&w->set, u))
+		for (struct watcher *one = u->watchers; one && u->told;
+		     one = one->next)
+			if (one->settled)
+				one->settled(one);
+	push(w);
 }
 
 static void on_not_enlisted(struct enlist *e, bool session_gone)

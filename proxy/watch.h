@@ -57,7 +57,8 @@ struct watcher {
 	/* It has changed. task: the raw members of a task, as the backend
 	   knows it, valid during the call; empty for a resource. */
 	void (*updated)(struct watcher *w, struct span task);
-	/* watch_is_settled() of a task has become true. NULL: not wanted. */
+	/* watch_is_settled() has become true; may be said more than once.
+	   NULL: not wanted. */
 	void (*settled)(struct watcher *w);
 	/* kept here */
 	struct watcher *next, **prev; /* prev NULL: watches nothing */

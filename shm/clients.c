@@ -318,6 +318,7 @@ bool clients_subscribe(struct clients *c, uint32_t worker, uint64_t session,
 			continue;
 		}
 		STORE(row->session, session);
+		atomic_store(&row->settled, 0);
 		STORE(row->expires_s, expires_s);
 		STORE(row->seen_s, now_s);
 		STORE(row->uri_len, (uint32_t)uri.len);
@@ -327,6 +328,37 @@ bool clients_subscribe(struct clients *c, uint32_t worker, uint64_t session,
 		return true;
 	}
 	return false;
+}
+
+static struct clients_row *find_row(const struct clients *c, uint64_t session,
+                                    struct span uri)
+{
+	struct copy copy;
+
+	for (uint32_t i = 0; i < CLIENTS_PER_SESSION; i++) {
+		struct clients_row *row = row_at(c, session, i);
+
+		if (read_row(row, session, &copy) &&
+		    span_eq(span_of(copy.uri, copy.len), uri))
+			return row;
+	}
+	return NULL;
+}
+
+void clients_settle(struct clients *c, uint64_t session, struct span uri)
+{
+	struct clients_row *row = find_row(c, session, uri);
+
+	if (row)
+		atomic_store(&row->settled, session);
+}
+
+bool clients_settled(const struct clients *c, uint64_t session, struct span uri)
+{
+	struct clients_row *row = find_row(c, session, uri);
+
+	return !row || atomic_load(&row->settled) == session ||
+	       !find_word(c->streams, session, NULL);
 }
 
 static bool is_meant(const struct clients_row *row, uint64_t session,

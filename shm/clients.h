@@ -26,7 +26,7 @@
 #include "lib/base.h"
 #include "lib/span.h"
 
-#define CLIENTS_URI_MAX     480   /* bytes of a URI that is subscribed to */
+#define CLIENTS_URI_MAX     472   /* bytes of a URI that is subscribed to */
 #define CLIENTS_ROWS        32768 /* subscriptions; a power of two */
 #define CLIENTS_PER_SESSION 128   /* subscriptions */
 #define CLIENTS_KEEP_S      60    /* a row without a stream is not evicted */
@@ -41,6 +41,7 @@ struct clients_row {
 	uint64_t session;  /* 0: free */
 	int64_t expires_s; /* the session */
 	int64_t seen_s;    /* when its stream was there last */
+	_Atomic uint64_t settled; /* session: its backend knows of it */
 	char uri[CLIENTS_URI_MAX];
 };
 
@@ -78,6 +79,14 @@ void clients_forget(struct clients *c, uint32_t worker, uint64_t session);
  */
 bool clients_next(const struct clients *c, uint64_t session, int64_t now_s,
                   uint32_t *at, char *uri, size_t *len);
+
+/* The backend tells of changes of it from now on. */
+void clients_settle(struct clients *c, uint64_t session, struct span uri);
+
+/* Will the session's stream tell of the next change of it? True as well when
+ * there is no stream on this machine, or no such row. */
+bool clients_settled(const struct clients *c, uint64_t session,
+                     struct span uri);
 
 /* The session's stream is there: its rows are in use. */
 void clients_seen(struct clients *c, uint64_t session, int64_t now_s);

@@ -162,8 +162,8 @@ static void begin(struct request *r, const struct message *m,
 	struct span rest = buf_span(&g->texts);
 	struct buf first = { .max = SIZE_MAX / 4 };
 	uint8_t bits = acknowledge(&first, m, g);
-	/* Who hears that it listens may go on with its task. */
-	bool hold = g->n_tasks > 0 && !r->conn->w->draining;
+	/* Who hears that it listens misses nothing of what it does next. */
+	bool hold = g->n_tasks + g->n > 0 && !r->conn->w->draining;
 	bool open = buf_err(&first) == 0 &&
 	            stream_open(r, bits, m->id,
 	                        hold ? span_of("", 0) : buf_span(&first));

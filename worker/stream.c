@@ -430,19 +430,29 @@ static struct wish *find_wish(const struct stream *s, enum watch_kind kind,
 static void try_release(struct stream *s)
 {
 	for (struct wish *wish = s->wishes; wish; wish = wish->next)
-		if (wish->watcher.kind == WATCH_TASK &&
-		    !watch_is_settled(&wish->watcher))
+		if (!watch_is_settled(&wish->watcher))
 			return;
 	release(s);
 	tell(s);
 }
 
+/* Whoever was asked for the subscription may answer. */
+static void note_settled(const struct wish *wish)
+{
+	const struct stream *s = wish->stream;
+
+	if (s->session && watch_is_settled(&wish->watcher))
+		clients_settle(&s->r->conn->w->board->clients, s->session,
+		               span_of(wish->uri, wish->len));
+}
+
 static void on_settled(struct watcher *watcher)
 {
-	struct stream *s = CONTAINER_OF(watcher, struct wish, watcher)->stream;
+	struct wish *wish = CONTAINER_OF(watcher, struct wish, watcher);
 
-	if (s->held.len)
-		try_release(s);
+	note_settled(wish);
+	if (wish->stream->held.len)
+		try_release(wish->stream);
 }
 
 static void on_hold(struct timer *t)
@@ -520,8 +530,10 @@ static void resubscribe(struct stream *s)
 
 		if (!wish)
 			wish = add_wish(s, WATCH_RESOURCE, span_of(uri, len));
-		if (wish)
+		if (wish) {
 			wish->seen = true;
+			note_settled(wish);
+		}
 	}
 	for (struct wish **wish = &s->wishes; *wish;) {
 		if ((*wish)->seen)

@@ -11,6 +11,8 @@
 #include "worker/stream.h"
 
 #define BODY_MAX 65536
+#define LOOK_MS  10   /* between two looks at whether it has taken effect */
+#define HOLD_MS  1000 /* and for how long */
 
 /* A subscription that the backend is asked for. */
 struct subscribing {
@@ -18,6 +20,7 @@ struct subscribing {
 	struct reply reply; /* of the call; ours, to see how it ends */
 	struct tap tap;     /* to a modern backend */
 	struct timer timer; /* its time, then the end of it */
+	uint64_t until_ms;  /* when it is answered at the latest */
 	struct problem why; /* it is refused; status 0: it is not */
 	struct buf id, own; /* raw id of the request; the backend's URI */
 	size_t len;
@@ -74,6 +77,30 @@ static bool record(struct subscribing *s, struct problem *why)
 	return true;
 }
 
+static void on_look(struct timer *t)
+{
+	struct subscribing *s = CONTAINER_OF(t, struct subscribing, timer);
+	struct request *r = s->r;
+	struct loop *loop = r->conn->w->loop;
+
+	if (clients_settled(&r->conn->w->board->clients, r->caller.session,
+	                    span_of(s->uri, s->len)) ||
+	    loop_now_ms(loop) >= s->until_ms)
+		answer_empty(r, buf_span(&s->id));
+	else
+		loop_timer(loop, t, LOOK_MS, on_look);
+}
+
+/* It is recorded. The worker with the session's stream hears of it in a moment:
+ * what happens behind our answer is told. */
+static void answer_soon(struct subscribing *s)
+{
+	struct loop *loop = s->r->conn->w->loop;
+
+	s->until_ms = loop_now_ms(loop) + HOLD_MS;
+	loop_soon(loop, &s->timer, on_look);
+}
+
 /* ---- a legacy backend ---- */
 
 /* Nobody listens in the session that was asked in. */
@@ -125,6 +152,8 @@ static void whole(struct reply *reply, int status, enum reply_type type,
 			               span_of("", 0));
 			return;
 		}
+		answer_soon(s);
+		return;
 	}
 	r->ops->whole(r, status, type, body, n);
 }
@@ -197,7 +226,7 @@ static void on_decided(struct timer *t)
 
 	tap_close(&s->tap);
 	if (!s->why.status && record(s, &s->why)) {
-		answer_empty(r, buf_span(&s->id));
+		answer_soon(s);
 		return;
 	}
 	answer_problem(r, &s->why, buf_span(&s->id), span_of("", 0));
