@@ -164,6 +164,15 @@ static const struct {
 	[EXCHANGE_DELETE] = { { "DELETE ", 7 }, { "", 0 }, false },
 };
 
+void link_watch(struct link *l)
+{
+	uint32_t events = l->out.len ? EPOLLOUT : 0;
+
+	if (!l->x->paused)
+		events |= EPOLLIN | EPOLLRDHUP;
+	loop_set(l->up->loop, &l->src, events);
+}
+
 /* Write the request; what does not fit goes out when the socket is ready. */
 static int send_request(struct link *l, struct exchange *x)
 {
@@ -204,12 +213,10 @@ static int send_request(struct link *l, struct exchange *x)
 
 		if (err < 0)
 			return err;
-		loop_set(l->up->loop, &l->src, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
 	}
 	x->state = SENT;
-	loop_timer(l->up->loop, &x->timer,
-	           x->stream ? b->stream_idle_ms : b->request_timeout_ms,
-	           exchange_due);
+	link_watch(l);
+	loop_timer(l->up->loop, &x->timer, link_patience_ms(x), exchange_due);
 	return 0;
 }
 
@@ -224,8 +231,7 @@ static int send_rest(struct link *l)
 	buf_consume(&l->out, (size_t)n);
 	if (l->out.len == 0) {
 		buf_free(&l->out);
-		loop_set(l->up->loop, &l->src,
-		         l->x && l->x->paused ? 0 : EPOLLIN | EPOLLRDHUP);
+		link_watch(l);
 	}
 	return 0;
 }
@@ -396,7 +402,6 @@ static void connected(struct link *l)
 		exchange_finish(x, EXCHANGE_REFUSED, log_errno(-err));
 		return;
 	}
-	loop_set(l->up->loop, &l->src, EPOLLIN | EPOLLRDHUP);
 	if (send_request(l, x) < 0)
 		link_broken(l, EXCHANGE_BROKEN, "the connection broke at once");
 }

@@ -111,6 +111,17 @@ void exchange_due(struct timer *t);
  * failure x is told so on the next turn. */
 void link_open(struct exchange *x, uint32_t address);
 
+/* Wait for what its exchange waits for: nothing to read while that is paused.
+ */
+void link_watch(struct link *l);
+
+/* How long x waits for the first byte of its answer. */
+static inline uint64_t link_patience_ms(const struct exchange *x)
+{
+	return x->stream ? exchange_backend(x)->stream_idle_ms
+	                 : exchange_backend(x)->request_timeout_ms;
+}
+
 /* Send x on an idle connection; false: there is none that works. */
 bool link_reuse(struct exchange *x);
 

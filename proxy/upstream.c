@@ -282,7 +282,7 @@ void exchange_detach(struct exchange *x)
 	loop_timer(rest->up->loop, &rest->timer, REST_MS, exchange_due);
 	if (l) {
 		l->x = rest;
-		loop_set(rest->up->loop, &l->src, EPOLLIN | EPOLLRDHUP);
+		link_watch(l);
 	} else {
 		secure_hand_over(rest);
 	}
@@ -295,9 +295,8 @@ void exchange_pause(struct exchange *x)
 	x->paused = true;
 	if (x->fetch) /* it is our side that is slow */
 		fetch_set_idle(x->fetch, 0);
-	if (x->link && (x->state == ANSWERING || x->state == SENT))
-		loop_set(x->up->loop, &x->link->src,
-		         x->link->out.len ? EPOLLOUT : 0);
+	if (x->link && x->state >= SENT)
+		link_watch(x->link);
 }
 
 void exchange_resume(struct exchange *x)
@@ -309,18 +308,12 @@ void exchange_resume(struct exchange *x)
 		fetch_set_idle(x->fetch, exchange_backend(x)->stream_idle_ms);
 		fetch_resume(x->fetch);
 	}
-	if (x->link && x->state == SENT) {
-		loop_set(x->up->loop, &x->link->src,
-		         EPOLLIN | EPOLLRDHUP |
-		                 (x->link->out.len ? EPOLLOUT : 0u));
-		loop_timer(x->up->loop, &x->timer,
-		           exchange_backend(x)->request_timeout_ms,
-		           exchange_due);
-	}
-	if (x->link && x->state == ANSWERING) {
-		loop_set(x->up->loop, &x->link->src, EPOLLIN | EPOLLRDHUP);
+	if (x->link && x->state >= SENT) {
+		link_watch(x->link);
 		if (!x->unwanted)
-			loop_timer(x->up->loop, &x->timer, x->link->silence_ms,
+			loop_timer(x->up->loop, &x->timer,
+			           x->state == SENT ? link_patience_ms(x)
+			                            : x->link->silence_ms,
 			           exchange_due);
 	}
 }
@@ -349,7 +342,7 @@ void exchange_due(struct timer *t)
 		            "no connection within connect_timeout");
 		return;
 	case SENT:
-		if (x->paused) /* it waits for its client */
+		if (x->paused)
 			return;
 		link_broken(x->link, EXCHANGE_TIMEOUT,
 		            "no answer within request_timeout");

@@ -248,19 +248,15 @@ static bool compose(struct waiting *w, struct buf *out)
 	return buf_err(out) == 0;
 }
 
-/* Nothing of its backend comes while it is parked: a stream waits; one that
- * ended, or is being asked for again, is gone on with when the client is back.
- */
+/* Nothing of its backend comes while it is parked: an answer waits; a stream
+ * that ended is gone on with when the client is back. */
 static void hush(struct call *c)
 {
-	/* Who asks beside the call has not answered it yet. */
-	if (exchange_running(&c->x) &&
-	    (c->status || c->x.method == EXCHANGE_POST)) {
+	if (exchange_running(&c->x)) {
 		exchange_pause(&c->x);
 		return;
 	}
 	rejoin_stop(c);
-	exchange_cancel(&c->x);
 	c->lost = true;
 }
 

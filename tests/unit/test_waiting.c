@@ -545,38 +545,64 @@ Test(waiting, a_stream_that_can_be_gone_on_with)
 	}
 }
 
-static bool one_left(void *arg)
-{
-	(void)arg;
-	return fixture_server_open(old) <= 1;
-}
-
 /* It is asked for again, but has not answered yet, when questions that came
- * before are put to the client: that is given up, and done once more later. */
+ * before are put to the client: the answer waits. */
 Test(waiting, a_stream_that_is_being_asked_for)
 {
 	static const struct fixture_answer script[] = {
 		{ .raw = GOES_ON("1"), .then = THEN_CLOSE },
 		{ .raw = "", .then = THEN_SILENT },
-		{ .raw = STREAM DONE_41, .then = THEN_CLOSE },
 	};
 
-	fixture_server_play(old, script, 3);
+	fixture_server_play(old, script, 2);
 	proxy.next_id = 40;
 	ask(&users[0], VIEW_MODERN, CLIENT_MASK, true);
 	await_request(old, "Last-Event-ID: e1", 1);
 	await(&users[0]);
 	char *state = state_of(&users[0]);
 
-	/* The session's connection is all there is. */
-	cr_expect(fixture_run(proxy.loop, one_left, NULL));
+	fixture_server_say(old, STREAM DONE_41);
+	fixture_pause(proxy.loop, 30);
 	cr_expect_not_null(find(state));
 	resume(&users[1], state, "\"q1\":{\"roots\":[]}");
 	await(&users[1]);
 	cr_expect(has(fixture_client_last(&users[1].client), "\"result\""),
 	          "%.*s", SPAN_ARG(fixture_client_last(&users[1].client)));
-	cr_expect_eq(count(old, "Last-Event-ID: e1"), 2u);
+	cr_expect_eq(count(old, "Last-Event-ID: e1"), 1u);
 	free(state);
+}
+
+/* A question that came beside the stream of its call, before that began: the
+ * answer waits, for longer than a request may take. */
+Test(waiting, an_answer_that_has_not_begun)
+{
+	struct user *u = &users[0];
+
+	setups[0].request_timeout_ms = 60;
+	build();
+	for (size_t early = 0; early < 2; early++) {
+		ask_old(u, "");
+		await_request(old, "tools/call", early + 1);
+		cr_assert(waiting_park(u->call, SPAN("7"),
+		                       SPAN("\"roots/list\""), SPAN("{}")));
+		await(u);
+		char *state = state_of(u);
+
+		if (early)
+			fixture_server_say(old, STREAM DONE);
+		fixture_pause(proxy.loop, 150);
+		cr_expect_not_null(find(state));
+		resume(&users[1], state, "\"q1\":{\"roots\":[]}");
+		await_request(old, "\"id\":7,\"result\"", early + 1);
+		if (!early)
+			fixture_server_say(old, STREAM DONE);
+		await(&users[1]);
+		cr_expect(has(fixture_client_last(&users[1].client),
+		              "\"result\""),
+		          "%.*s",
+		          SPAN_ARG(fixture_client_last(&users[1].client)));
+		free(state);
+	}
 }
 
 /* What goes through libcurl waits as well: for longer than a stream of a
