@@ -13,7 +13,9 @@
 
 #include "proxy/call.h"
 
-#define ASIDE_WAIT_MS 1000  /* for the stream to open, before the call goes */
+#define ASIDE_WAIT_MS                                                         \
+	100                 /* for its head, which many servers send with the \
+	                       first event; then the call goes anyway */
 #define ASIDE_IDLE_MS 60000 /* it stays open without a call */
 #define ASIDE_MAX     2048  /* of one worker */
 

@@ -176,15 +176,28 @@ static void on_message(struct inbox *box, const struct span found[])
 	}
 }
 
+static void begin_hearing(struct tap *t)
+{
+	if (t->open)
+		return;
+	t->open = true;
+	loop_timer_stop(t->loop, &t->late);
+	t->ops->open(t, span_of("", 0), span_of("", 0));
+}
+
+/* Many servers send the head together with the first event. */
+static void on_quiet(struct timer *timer)
+{
+	begin_hearing(CONTAINER_OF(timer, struct tap, late));
+}
+
 static void on_head(struct exchange *x, const struct exchange_head *head)
 {
 	struct tap *t = CONTAINER_OF(x, struct tap, x);
 
 	t->status = head->status;
-	if (!t->legacy || head->status != 200)
-		return;
-	t->open = true;
-	t->ops->open(t, span_of("", 0), span_of("", 0));
+	if (t->legacy && head->status == 200)
+		begin_hearing(t);
 }
 
 static void note_id(struct tap *t)
@@ -258,6 +271,8 @@ static void start(struct tap *t)
 	t->x.snap = t->snap;
 	t->x.backend = t->backend;
 	t->x.method = t->legacy ? EXCHANGE_GET : EXCHANGE_POST;
+	if (t->legacy)
+		loop_timer(t->loop, &t->late, TAP_QUIET_MS, on_quiet);
 	t->x.fields = buf_span(&t->fields);
 	t->x.body = buf_span(&t->body);
 	t->x.repeatable = true;

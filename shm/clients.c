@@ -76,6 +76,11 @@ void clients_release(struct clients *c, uint32_t worker, uint64_t session)
 	}
 }
 
+bool clients_held(const struct clients *c, uint64_t session)
+{
+	return find_word(c->streams, session, NULL) != NULL;
+}
+
 /* 12 bits of days, then the level and 1. */
 static uint64_t level_word(uint64_t session, int level, int64_t now_s)
 {
@@ -358,7 +363,7 @@ bool clients_settled(const struct clients *c, uint64_t session, struct span uri)
 	struct clients_row *row = find_row(c, session, uri);
 
 	return !row || atomic_load(&row->settled) == session ||
-	       !find_word(c->streams, session, NULL);
+	       !clients_held(c, session);
 }
 
 static bool is_meant(const struct clients_row *row, uint64_t session,

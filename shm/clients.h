@@ -38,9 +38,9 @@
 struct clients_row {
 	_Atomic uint32_t stamp;
 	uint32_t uri_len;
-	uint64_t session;  /* 0: free */
-	int64_t expires_s; /* the session */
-	int64_t seen_s;    /* when its stream was there last */
+	uint64_t session;         /* 0: free */
+	int64_t expires_s;        /* the session */
+	int64_t seen_s;           /* when its stream was there last */
 	_Atomic uint64_t settled; /* session: its backend knows of it */
 	char uri[CLIENTS_URI_MAX];
 };
@@ -109,6 +109,9 @@ enum clients_news clients_changed(const struct clients *c, uint64_t *seen,
 MUST_CHECK bool clients_hold(struct clients *c, uint32_t worker,
                              uint64_t session);
 void clients_release(struct clients *c, uint32_t worker, uint64_t session);
+
+/* Is there one on this machine? */
+bool clients_held(const struct clients *c, uint64_t session);
 
 /* 0 to 7 as message_level() says; -1: the session never set one, or so many
  * others did since that it is forgotten. */

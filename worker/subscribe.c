@@ -13,6 +13,7 @@
 #define BODY_MAX 65536
 #define LOOK_MS  10   /* between two looks at whether it has taken effect */
 #define HOLD_MS  1000 /* and for how long */
+#define PEERS_MS 300  /* for a replica that may have the stream */
 
 /* A subscription that the backend is asked for. */
 struct subscribing {
@@ -20,7 +21,8 @@ struct subscribing {
 	struct reply reply; /* of the call; ours, to see how it ends */
 	struct tap tap;     /* to a modern backend */
 	struct timer timer; /* its time, then the end of it */
-	uint64_t until_ms;  /* when it is answered at the latest */
+	uint64_t from_ms;   /* when it is answered at the earliest ... */
+	uint64_t until_ms;  /* ... and at the latest */
 	struct problem why; /* it is refused; status 0: it is not */
 	struct buf id, own; /* raw id of the request; the backend's URI */
 	size_t len;
@@ -83,8 +85,9 @@ static void on_look(struct timer *t)
 	struct request *r = s->r;
 	struct loop *loop = r->conn->w->loop;
 
-	if (clients_settled(&r->conn->w->board->clients, r->caller.session,
-	                    span_of(s->uri, s->len)) ||
+	if ((loop_now_ms(loop) >= s->from_ms &&
+	     clients_settled(&r->conn->w->board->clients, r->caller.session,
+	                     span_of(s->uri, s->len))) ||
 	    loop_now_ms(loop) >= s->until_ms)
 		answer_empty(r, buf_span(&s->id));
 	else
@@ -95,8 +98,13 @@ static void on_look(struct timer *t)
  * what happens behind our answer is told. */
 static void answer_soon(struct subscribing *s)
 {
-	struct loop *loop = s->r->conn->w->loop;
+	const struct request *r = s->r;
+	struct loop *loop = r->conn->w->loop;
+	bool elsewhere =
+		r->snap->head->peers.len && r->caller.session &&
+		!clients_held(&r->conn->w->board->clients, r->caller.session);
 
+	s->from_ms = loop_now_ms(loop) + (elsewhere ? PEERS_MS : 0);
 	s->until_ms = loop_now_ms(loop) + HOLD_MS;
 	loop_soon(loop, &s->timer, on_look);
 }
