@@ -27,8 +27,7 @@
 /* The session for watching, with a legacy backend. */
 #define TAP_SESSION ((struct session_key){ .abilities = SESSION_WATCH })
 
-#define TAP_QUIET_MS 100 /* for the head of a stream; without it, it is open \
-	                  */
+#define TAP_QUIET_MS  100        /* without a head it is open then */
 #define TAP_EVENT_MAX (4u << 20) /* bytes of one message */
 #define TAP_ERROR_MAX 8192       /* bytes of an error that is handed on */
 
