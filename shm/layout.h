@@ -50,6 +50,7 @@ struct scope_set {
 struct peer {
 	struct ip address;
 	uint32_t port;
+	uint32_t spare;
 };
 
 enum backend_auth { BACKEND_AUTH_NONE, BACKEND_AUTH_BEARER, BACKEND_AUTH_KEY };

@@ -369,7 +369,8 @@ void handover_give(struct request *r, const struct h1_request *head,
 	struct worker *w = r->conn->w;
 	const struct slot *slot = slot_of(w, place);
 	const struct settings *s = r->snap->settings;
-	const struct peer peer = { place->address, place->port };
+	const struct peer peer = { .address = place->address,
+		                   .port = place->port };
 	struct target t = slot ? to_worker(r, slot) : to_replica(r, &peer);
 	struct handover *h = calloc(1, sizeof(*h));
 
