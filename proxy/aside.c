@@ -293,9 +293,12 @@ bool aside_ready(struct call *c)
 
 void aside_end_all(struct proxy *proxy)
 {
-	while (proxy->asides) {
-		while (proxy->asides->calls)
-			aside_leave(proxy->asides->calls);
-		free_aside(proxy->asides);
+	struct aside *next;
+
+	for (struct aside *a = proxy->asides; a; a = next) {
+		next = a->next;
+		while (a->calls)
+			aside_leave(a->calls);
+		free_aside(a);
 	}
 }

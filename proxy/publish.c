@@ -30,31 +30,30 @@ enum shape {
 };
 
 static const struct {
-	enum shape in;
 	struct span key;
-	enum shape is;
+	enum shape in, is;
 } members[] = {
-	{ TOOL, KEY("content"), BLOCK },
-	{ TOOL, KEY("_meta"), META },
-	{ PROMPT, KEY("messages"), MESSAGE },
-	{ PROMPT, KEY("_meta"), META },
-	{ READ, KEY("contents"), RESOURCE },
-	{ READ, KEY("_meta"), META },
-	{ TASK, KEY("taskId"), TASK_ID },
-	{ TASK, KEY("resultType"), TYPE },
-	{ TASK, KEY("result"), TOOL },
-	{ TASK, KEY("_meta"), META },
-	{ MESSAGE, KEY("content"), BLOCK },
-	{ BLOCK, KEY("uri"), LINK },
-	{ BLOCK, KEY("resource"), EMBEDDED },
-	{ BLOCK, KEY("_meta"), META },
-	{ EMBEDDED, KEY("uri"), LINK },
-	{ EMBEDDED, KEY("_meta"), META },
-	{ RESOURCE, KEY("uri"), URI },
-	{ RESOURCE, KEY("_meta"), META },
-	{ META, KEY("ui"), APP },
-	{ META, KEY("ui/resourceUri"), PAGE },
-	{ APP, KEY("resourceUri"), PAGE },
+	{ KEY("content"), TOOL, BLOCK },
+	{ KEY("_meta"), TOOL, META },
+	{ KEY("messages"), PROMPT, MESSAGE },
+	{ KEY("_meta"), PROMPT, META },
+	{ KEY("contents"), READ, RESOURCE },
+	{ KEY("_meta"), READ, META },
+	{ KEY("taskId"), TASK, TASK_ID },
+	{ KEY("resultType"), TASK, TYPE },
+	{ KEY("result"), TASK, TOOL },
+	{ KEY("_meta"), TASK, META },
+	{ KEY("content"), MESSAGE, BLOCK },
+	{ KEY("uri"), BLOCK, LINK },
+	{ KEY("resource"), BLOCK, EMBEDDED },
+	{ KEY("_meta"), BLOCK, META },
+	{ KEY("uri"), EMBEDDED, LINK },
+	{ KEY("_meta"), EMBEDDED, META },
+	{ KEY("uri"), RESOURCE, URI },
+	{ KEY("_meta"), RESOURCE, META },
+	{ KEY("ui"), META, APP },
+	{ KEY("ui/resourceUri"), META, PAGE },
+	{ KEY("resourceUri"), APP, PAGE },
 };
 
 static enum shape shape_of(enum shape in, struct span key)

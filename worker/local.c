@@ -76,15 +76,15 @@ static void add_capabilities(struct request *r, enum view_era era,
                              struct buf *b)
 {
 	static const struct {
-		uint32_t ability;
 		const char *name;
+		uint32_t ability;
 		bool changes;
 	} rows[] = {
-		{ ABILITY_TOOLS, "tools", true },
-		{ ABILITY_PROMPTS, "prompts", true },
-		{ ABILITY_RESOURCES, "resources", true },
-		{ ABILITY_COMPLETIONS, "completions", false },
-		{ ABILITY_LOGGING, "logging", false },
+		{ "tools", ABILITY_TOOLS, true },
+		{ "prompts", ABILITY_PROMPTS, true },
+		{ "resources", ABILITY_RESOURCES, true },
+		{ "completions", ABILITY_COMPLETIONS, false },
+		{ "logging", ABILITY_LOGGING, false },
 	};
 	const struct view *view = snapshot_view(r->snap, era);
 	struct span extensions = snapshot_text(r->snap, view->extensions);

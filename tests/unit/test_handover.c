@@ -201,7 +201,7 @@ Test(handover, places)
 
 	cr_assert(ip_parse(SPAN("192.0.2.1"), &a));
 	cr_assert(ip_parse(SPAN("192.0.2.2"), &b));
-	own = (struct peer){ a, 9000 };
+	own = (struct peer){ .address = a, .port = 9000 };
 	build();
 	r.snap = w->snap;
 	const struct {
@@ -556,7 +556,8 @@ Test(handover, who_is_told)
 
 	cr_assert(ip_parse(SPAN("127.0.0.1"), &loopback));
 	peers[0] = peers[1] =
-		(struct peer){ loopback, fixture_server_port(there) };
+		(struct peer){ .address = loopback,
+		               .port = fixture_server_port(there) };
 	n_peers = 2;
 	build();
 	play((struct fixture_answer){ .status = 202, .body = "" });
