@@ -114,10 +114,9 @@ static bool has_told(void *arg)
 
 static void play(const char *raw, size_t piece, enum fixture_then then)
 {
-	static struct fixture_answer a = { .raw = raw,
-		                           .piece = piece,
-		                           .then = then };
+	static struct fixture_answer a; /* the server keeps it */
 
+	a = (struct fixture_answer){ .raw = raw, .piece = piece, .then = then };
 	told[0] = '\0';
 	fixture_server_play(server, &a, 1);
 }
