@@ -7,6 +7,8 @@
 #include "proxy/relay.h"
 
 #define EVENT_MAX (1u << 20) /* bytes of one message */
+#define TRIES_MAX 10         /* while the backend has another stream */
+#define AGAIN_MS  50         /* between two of them */
 
 enum state { CLOSED, OPENING, OPEN, REFUSED };
 
@@ -22,6 +24,7 @@ struct aside {
 	struct buf fields;     /* of the session: which one it is */
 	struct sse sse;
 	enum state state;
+	uint32_t tries; /* while another stream of the session is there */
 };
 
 /* ---- of one stream ---- */
@@ -137,6 +140,13 @@ static void on_message(struct aside *a, struct span text)
 		refuse(a, found[0], UNKNOWN);
 }
 
+static void ask(struct aside *a);
+
+static void on_again(struct timer *t)
+{
+	ask(CONTAINER_OF(t, struct aside, timer));
+}
+
 static void on_head(struct exchange *x, const struct exchange_head *head)
 {
 	struct aside *a = CONTAINER_OF(x, struct aside, x);
@@ -147,6 +157,12 @@ static void on_head(struct exchange *x, const struct exchange_head *head)
 	}
 	/* It says no by 405 (and some by other words). */
 	exchange_cancel(x);
+	if (head->status == 409 && a->state == OPENING &&
+	    a->tries++ < TRIES_MAX) {
+		/* It has not noticed yet that another stream has ended. */
+		loop_timer(a->proxy->loop, &a->timer, AGAIN_MS, on_again);
+		return;
+	}
 	settle(a, REFUSED);
 }
 
@@ -183,7 +199,7 @@ static const struct exchange_ops ops = {
 	.end = on_end,
 };
 
-static void open_stream(struct aside *a)
+static void ask(struct aside *a)
 {
 	a->state = OPENING;
 	a->sse = (struct sse){ .data = { .max = EVENT_MAX } };
@@ -196,6 +212,12 @@ static void open_stream(struct aside *a)
 	a->x.fields = buf_span(&a->fields);
 	exchange_start(a->proxy->up, &a->x);
 	loop_timer(a->proxy->loop, &a->timer, ASIDE_WAIT_MS, on_late);
+}
+
+static void open_stream(struct aside *a)
+{
+	a->tries = 0;
+	ask(a);
 }
 
 /* ---- of calls ---- */

@@ -32,6 +32,7 @@ STOP_S = 5
 KEPT_LINES = 40      # of a program's output
 TOKEN = "interop-token-0123456789abcdef"
 SESSION_KEY = "interop-session-key-0123456789abcdef"
+APART = {"v1", "fast"}  # servers that ask beside their calls
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 
 ASKS = {"elicitation", "sampling", "roots"}
@@ -194,6 +195,9 @@ class Gateway(Program):
                 "backends": [{
                     "name": server.name, "url": server.url, "auth_method": "none",
                     "transport": "streamable_http", "namespace_tools": True,
+                    # These ask beside their calls, so each client needs a
+                    # session of its own.
+                    "sessions": "per_client" if server.name in APART else "shared",
                 } for server in servers],
             }, config)
         super().__init__(f"gateway {name}", [options.gateway, "--config", file])
