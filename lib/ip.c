@@ -88,6 +88,25 @@ bool ip_from_sockaddr(const struct sockaddr *from, struct ip *out,
 	return false;
 }
 
+struct sockaddr_storage ip_sockaddr(const struct ip *ip, uint16_t port)
+{
+	struct sockaddr_storage at = { 0 };
+	struct sockaddr_in *v4 = (void *)&at;
+	struct sockaddr_in6 *v6 = (void *)&at;
+
+	if (ip_is_v4(ip)) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(port);
+		memcpy(&v4->sin_addr, ip->bytes + sizeof(v4_prefix),
+		       sizeof(v4->sin_addr));
+	} else {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(port);
+		memcpy(&v6->sin6_addr, ip->bytes, sizeof(v6->sin6_addr));
+	}
+	return at;
+}
+
 size_t ip_format(char out[static IP_TEXT_MAX], const struct ip *ip)
 {
 	const char *text =

@@ -42,6 +42,10 @@ MUST_CHECK bool ip_parse_endpoint(struct span text, struct ip *out,
 MUST_CHECK bool ip_from_sockaddr(const struct sockaddr *from, struct ip *out,
                                  uint16_t *port);
 
+/* The reverse: the socket address of an address and a port, ready to connect.
+ */
+struct sockaddr_storage ip_sockaddr(const struct ip *ip, uint16_t port);
+
 /* Write the text of an address, with a NUL. Returns its length without it. */
 size_t ip_format(char out[static IP_TEXT_MAX], const struct ip *ip);
 

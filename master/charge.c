@@ -325,24 +325,6 @@ static void on_resolved(void *owner, int err, const struct sockaddr_storage *at,
 	loop_timer(c->all->loop, &c->resolve, in_ms, resolve);
 }
 
-static struct sockaddr_storage address_of(const struct ip *ip, uint16_t port)
-{
-	struct sockaddr_storage at = { 0 };
-	struct sockaddr_in *v4 = (void *)&at;
-	struct sockaddr_in6 *v6 = (void *)&at;
-
-	if (ip_is_v4(ip)) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(port);
-		memcpy(&v4->sin_addr, ip->bytes + 12, sizeof(v4->sin_addr));
-	} else {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(port);
-		memcpy(&v6->sin6_addr, ip->bytes, sizeof(v6->sin6_addr));
-	}
-	return at;
-}
-
 static void resolve(struct timer *t)
 {
 	struct charge *c = CONTAINER_OF(t, struct charge, resolve);
@@ -351,7 +333,7 @@ static void resolve(struct timer *t)
 	struct ip ip;
 
 	if (ip_parse(host, &ip)) { /* once and for all */
-		struct sockaddr_storage at = address_of(&ip, port);
+		struct sockaddr_storage at = ip_sockaddr(&ip, port);
 
 		set_addresses(c, &at, 1);
 		return;

@@ -112,24 +112,6 @@ bool handover_can(const struct request *r, const struct place *place)
 	         ip_eq(&place->address, &own->address));
 }
 
-static struct sockaddr_storage address_of(const struct ip *ip, uint16_t port)
-{
-	struct sockaddr_storage at = { 0 };
-	struct sockaddr_in *v4 = (void *)&at;
-	struct sockaddr_in6 *v6 = (void *)&at;
-
-	if (ip_is_v4(ip)) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(port);
-		memcpy(&v4->sin_addr, ip->bytes + 12, sizeof(v4->sin_addr));
-	} else {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(port);
-		memcpy(&v6->sin6_addr, ip->bytes, sizeof(v6->sin6_addr));
-	}
-	return at;
-}
-
 /* --- the request ------------------------------------------------------------
  */
 
@@ -239,7 +221,7 @@ static struct target to_replica(const struct request *r,
                                 const struct peer *peer)
 {
 	struct target t = {
-		.address = address_of(&peer->address, (uint16_t)peer->port),
+		.address = ip_sockaddr(&peer->address, (uint16_t)peer->port),
 		.n_addresses = 1,
 		.hops = HANDOVER_REPLICA,
 	};

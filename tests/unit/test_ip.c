@@ -141,6 +141,29 @@ Test(ip, socket_addresses)
 	cr_assert(!ip_from_sockaddr(&un, &out, &port));
 }
 
+Test(ip, socket_addresses_of_text)
+{
+	static const struct {
+		const char *text;
+		sa_family_t family;
+	} table[] = {
+		{ "192.0.2.1", AF_INET },
+		{ "::ffff:192.0.2.1", AF_INET },
+		{ "2001:db8::1", AF_INET6 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct ip in = ip(table[i].text), out;
+		struct sockaddr_storage at = ip_sockaddr(&in, 8443);
+		uint16_t port;
+
+		cr_assert_eq(at.ss_family, table[i].family);
+		cr_assert(ip_from_sockaddr((const void *)&at, &out, &port));
+		cr_assert(ip_eq(&in, &out));
+		cr_assert_eq(port, 8443);
+	}
+}
+
 Test(ip, networks)
 {
 	static const struct {
