@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/crypto.h"
 #include "lib/scan.h"
 #include "lib/sse.h"
 #include "lib/value.h"
@@ -286,6 +287,28 @@ void fixture_uncork(struct proxy *proxy)
 	(void)proxy;
 	cr_assert_not_null(corked);
 	corked = NULL;
+}
+
+void fixture_proxy_begin(struct proxy *proxy)
+{
+	cr_assert_eq(crypto_init(), 0);
+	proxy->loop = loop_new();
+	proxy->board = fixture_board();
+	proxy->slot = &proxy->board->workers[0];
+	proxy->up = upstream_new(proxy->loop, proxy->board, proxy->slot);
+	proxy->sessions = sessions_new(proxy->up, proxy->loop);
+	proxy->uncork = fixture_uncork;
+}
+
+void fixture_proxy_end(struct proxy *proxy)
+{
+	fixture_pause(proxy->loop, 10); /* what was posted, what was cut off */
+	call_free_spare(proxy);
+	sessions_free(proxy->sessions);
+	fixture_pause(proxy->loop, 10);
+	upstream_free(proxy->up);
+	fixture_pause(proxy->loop, 0);
+	loop_free(proxy->loop);
 }
 
 static const struct reply_ops ops = {

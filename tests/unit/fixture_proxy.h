@@ -43,6 +43,13 @@ struct snapshot *fixture_snapshot(const struct fixture_setup *setups, size_t n,
 /* The board all of it runs on; made when it is first asked for. */
 struct board *fixture_board(void);
 
+/*
+ * The parts of a proxy that a worker makes: loop, board, connections, sessions.
+ * End it when its calls have ended and its servers are freed.
+ */
+void fixture_proxy_begin(struct proxy *proxy);
+void fixture_proxy_end(struct proxy *proxy);
+
 /* ---- requests ---- */
 
 /* Members of _meta that every modern request has. */

@@ -67,13 +67,8 @@ static void begin(void)
 {
 	fixture_settings(&settings);
 	settings.breaker_failures = 1000;
-	proxy.loop = loop_new();
-	proxy.board = fixture_board();
-	proxy.slot = &proxy.board->workers[0];
-	proxy.up = upstream_new(proxy.loop, proxy.board, proxy.slot);
-	proxy.sessions = sessions_new(proxy.up, proxy.loop);
+	fixture_proxy_begin(&proxy);
 	proxy.next_id = 40;
-	proxy.uncork = fixture_uncork;
 	for (size_t i = 0; i < ARRAY_LEN(servers); i++) {
 		servers[i] = fixture_server_new(proxy.loop);
 		setups[i].port = fixture_server_port(servers[i]);
@@ -95,10 +90,7 @@ static void end(void)
 	fixture_client_free(&client);
 	for (size_t i = 0; i < ARRAY_LEN(servers); i++)
 		fixture_server_free(servers[i]);
-	fixture_pause(proxy.loop, 10);
-	sessions_free(proxy.sessions);
-	upstream_free(proxy.up);
-	loop_free(proxy.loop);
+	fixture_proxy_end(&proxy);
 	snapshot_unref(snap);
 }
 

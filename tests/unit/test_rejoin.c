@@ -19,15 +19,9 @@ static struct fixture_client client;
 
 static void begin(void)
 {
-	cr_assert_eq(crypto_init(), 0);
 	fixture_settings(&settings);
 	settings.breaker_failures = 100000;
-	proxy.loop = loop_new();
-	proxy.board = fixture_board();
-	proxy.slot = &proxy.board->workers[0];
-	proxy.up = upstream_new(proxy.loop, proxy.board, proxy.slot);
-	proxy.sessions = sessions_new(proxy.up, proxy.loop);
-	proxy.uncork = fixture_uncork;
+	fixture_proxy_begin(&proxy);
 	server = fixture_server_new(proxy.loop);
 	setup = (struct fixture_setup){
 		.name = "b",
@@ -47,15 +41,9 @@ static void end(void)
 {
 	call_cancel(call);
 	call_give(call);
-	call_free_spare(&proxy);
 	fixture_client_free(&client);
-	fixture_pause(proxy.loop, 5);
-	sessions_free(proxy.sessions);
 	fixture_server_free(server);
-	fixture_pause(proxy.loop, 5);
-	upstream_free(proxy.up);
-	fixture_pause(proxy.loop, 0);
-	loop_free(proxy.loop);
+	fixture_proxy_end(&proxy);
 	snapshot_unref(snap);
 }
 

@@ -38,13 +38,8 @@ static void begin(void)
 	fixture_settings(&settings);
 	settings.breaker_failures = 1000;
 	snap = fixture_snapshot(&setup, 1, &settings, NULL);
-	proxy.loop = loop_new();
-	proxy.board = fixture_board();
-	proxy.slot = &proxy.board->workers[0];
-	proxy.up = upstream_new(proxy.loop, proxy.board, proxy.slot);
-	proxy.sessions = sessions_new(proxy.up, proxy.loop);
+	fixture_proxy_begin(&proxy);
 	proxy.next_id = 40;
-	proxy.uncork = fixture_uncork;
 }
 
 static void end(void)
@@ -58,9 +53,7 @@ static void end(void)
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_free(bufs[i]);
 	fixture_client_free(&client);
-	sessions_free(proxy.sessions);
-	upstream_free(proxy.up);
-	loop_free(proxy.loop);
+	fixture_proxy_end(&proxy);
 	snapshot_unref(snap);
 }
 

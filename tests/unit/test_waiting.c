@@ -67,15 +67,9 @@ static void build(void)
 
 static void begin(void)
 {
-	cr_assert_eq(crypto_init(), 0);
 	fixture_settings(&settings);
 	settings.breaker_failures = 100000;
-	proxy.loop = loop_new();
-	proxy.board = fixture_board();
-	proxy.slot = &proxy.board->workers[0];
-	proxy.up = upstream_new(proxy.loop, proxy.board, proxy.slot);
-	proxy.sessions = sessions_new(proxy.up, proxy.loop);
-	proxy.uncork = fixture_uncork;
+	fixture_proxy_begin(&proxy);
 	proxy.here = here;
 	old = fixture_server_new(proxy.loop);
 	fixture_server_legacy(old, true);
@@ -116,15 +110,9 @@ static void end(void)
 	waiting_end_all(&proxy);
 	cr_expect_eq(proxy.n_waiting, 0u);
 	cr_expect_null(proxy.waiting);
-	fixture_pause(proxy.loop, 10);
-	call_free_spare(&proxy);
-	sessions_free(proxy.sessions);
 	fixture_server_free(old);
 	fixture_server_free(new);
-	fixture_pause(proxy.loop, 10);
-	upstream_free(proxy.up);
-	fixture_pause(proxy.loop, 0);
-	loop_free(proxy.loop);
+	fixture_proxy_end(&proxy);
 	snapshot_unref(snap);
 	snap = NULL;
 }
