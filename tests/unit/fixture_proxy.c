@@ -282,6 +282,11 @@ static void cork(struct reply *r)
 	corked = client_of(r);
 }
 
+bool fixture_has(struct span text, const char *part)
+{
+	return text.len && memmem(text.at, text.len, part, strlen(part));
+}
+
 void fixture_uncork(struct proxy *proxy)
 {
 	(void)proxy;

@@ -68,6 +68,9 @@ void fixture_ask(enum view_era era, const char *id, const char *method,
                  const char *name, const char *params, const char *meta,
                  struct h1_request *request, struct message *msg);
 
+/* Does part stand in text? */
+bool fixture_has(struct span text, const char *part);
+
 /* ---- a client ---- */
 
 struct fixture_client {

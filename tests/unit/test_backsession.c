@@ -65,11 +65,6 @@ static void end(void)
 
 TestSuite(backsession, .init = begin, .fini = end, .timeout = 60);
 
-static bool has(struct span text, const char *part)
-{
-	return text.len && memmem(text.at, text.len, part, strlen(part));
-}
-
 static bool find(uint32_t backend, struct span lines, const char *fields)
 {
 	struct buf out = { .max = 4096 };
@@ -167,7 +162,7 @@ static size_t count(const char *text)
 	size_t n = 0;
 
 	for (size_t i = 0; i < fixture_server_requests(server); i++)
-		n += has(fixture_server_request(server, i), text);
+		n += fixture_has(fixture_server_request(server, i), text);
 	return n;
 }
 
@@ -190,7 +185,7 @@ Test(backsession, a_session_for_one_call)
 	fixture_server_play(server, &result, 1);
 	for (size_t i = 1; i <= 3; i++) {
 		ask(0, span_of("", 0));
-		cr_expect(has(buf_span(&client.out), "\"result\":{}"));
+		cr_expect(fixture_has(buf_span(&client.out), "\"result\":{}"));
 		await("DELETE ", i);
 		cr_expect_eq(count("\"initialize\""), i);
 	}
@@ -222,7 +217,7 @@ Test(backsession, a_session_that_cannot_be_opened)
 	fixture_server_legacy(server, false);
 	fixture_server_play(server, &refusal, 1);
 	ask(0, span_of("", 0));
-	cr_expect(has(buf_span(&client.out), "no session"));
+	cr_expect(fixture_has(buf_span(&client.out), "no session"));
 }
 
 /* One that the client brings is used; when it is forgotten, another takes its
@@ -246,7 +241,7 @@ Test(backsession, a_session_that_the_client_brings)
 	cr_expect_eq(count("\"initialize\""), 1u);
 	fixture_server_play(server, gone, 2);
 	ask(0, buf_span(&lines));
-	cr_expect(has(buf_span(&client.out), "\"result\":{}"));
+	cr_expect(fixture_has(buf_span(&client.out), "\"result\":{}"));
 	cr_expect_eq(count("\"initialize\""), 2u);
 	cr_expect_eq(count("Mcp-Session-Id: mine"), 2u);
 	/* The other one serves from now on. */
@@ -256,7 +251,7 @@ Test(backsession, a_session_that_the_client_brings)
 	cr_expect_eq(count("Mcp-Session-Id: mine"), 2u);
 	fixture_server_play(server, gone, 2);
 	ask(0, buf_span(&lines));
-	cr_expect(has(buf_span(&client.out), "\"result\":{}"));
+	cr_expect(fixture_has(buf_span(&client.out), "\"result\":{}"));
 	cr_expect_eq(count("\"initialize\""), 3u);
 	cr_expect_eq(count("DELETE "), 1u);
 	buf_free(&lines);
@@ -276,8 +271,8 @@ Test(backsession, all_of_a_clients_are_ended)
 	await("DELETE ", 1);
 	fixture_pause(proxy.loop, 5);
 	cr_expect_eq(fixture_server_requests(server), 1u);
-	cr_expect(has(fixture_server_request(server, 0),
-	              "Mcp-Session-Id: x\r\n"));
+	cr_expect(fixture_has(fixture_server_request(server, 0),
+	                      "Mcp-Session-Id: x\r\n"));
 	buf_free(&lines);
 }
 
@@ -318,17 +313,17 @@ Test(backsession, so_many_have_owners)
 	fill();
 	cr_expect_not(session_room(proxy.sessions, snap));
 	ask(0, span_of("", 0));
-	cr_expect(has(buf_span(&client.out), "too many clients"), "%.*s",
-	          SPAN_ARG(buf_span(&client.out)));
+	cr_expect(fixture_has(buf_span(&client.out), "too many clients"),
+	          "%.*s", SPAN_ARG(buf_span(&client.out)));
 	session_close(proxy.sessions, snap, 1, key_of(7));
 	ask(0, span_of("", 0));
-	cr_expect(has(buf_span(&client.out), "\"result\":{}"));
+	cr_expect(fixture_has(buf_span(&client.out), "\"result\":{}"));
 	/* Those that are shared are not counted. */
 	setups[0].flags &= ~BACKEND_PER_CLIENT;
 	session_release(proxy.sessions, snap, 1, key_of(8));
 	build();
 	ask(0, span_of("", 0));
-	cr_expect(has(buf_span(&client.out), "\"result\":{}"));
+	cr_expect(fixture_has(buf_span(&client.out), "\"result\":{}"));
 }
 
 /* With a backend that is taken away, its sessions make room. */

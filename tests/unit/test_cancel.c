@@ -73,11 +73,6 @@ static void end(void)
 
 TestSuite(cancel, .init = begin, .fini = end, .timeout = 60);
 
-static bool has(struct span text, const char *part)
-{
-	return text.len && memmem(text.at, text.len, part, strlen(part));
-}
-
 /* Post in a session; NULL: in none. */
 static void post(struct fixture_caller *c, const char *session,
                  const char *accept, const char *body)
@@ -109,7 +104,7 @@ static size_t count(const char *text)
 	size_t n = 0;
 
 	for (size_t i = 0; i < fixture_server_requests(server); i++)
-		n += has(fixture_server_request(server, i), text);
+		n += fixture_has(fixture_server_request(server, i), text);
 	return n;
 }
 
@@ -218,7 +213,7 @@ Test(cancel, what_the_client_sees)
 		fixture_await(&caller, 1);
 		cr_expect_eq(fixture_status(&caller, 0), rows[i].status);
 		struct span body = fixture_answer_body(&caller, 0);
-		cr_expect(rows[i].body[0] ? has(body, rows[i].body)
+		cr_expect(rows[i].body[0] ? fixture_has(body, rows[i].body)
 		                          : body.len == 0,
 		          "%zu: %.*s", i, SPAN_ARG(body));
 		/* It is over: nobody is told again. */
@@ -264,9 +259,10 @@ Test(cancel, those_that_were_left)
 	cr_expect_eq(w->n_left, 1u);
 	cancel(sessions[0], CANCEL("7"));
 	await("notifications/cancelled", 1);
-	cr_expect(has(fixture_server_request(
-			      server, fixture_server_requests(server) - 1),
-	              "Mcp-Session-Id: session-1"));
+	cr_expect(fixture_has(
+		fixture_server_request(server,
+	                               fixture_server_requests(server) - 1),
+		"Mcp-Session-Id: session-1"));
 	cr_expect_eq(w->n_left, 0u);
 	cancel(sessions[0], CANCEL("7"));
 	fixture_pause(w->loop, 5);

@@ -78,11 +78,6 @@ static void end(void)
 
 TestSuite(handover, .init = begin, .fini = end, .timeout = 60);
 
-static bool has(struct span text, const char *part)
-{
-	return text.len && memmem(text.at, text.len, part, strlen(part));
-}
-
 /* ---- the field ---- */
 
 #define PROOF_LEN (2 * CRYPTO_HASH_LEN)
@@ -357,13 +352,14 @@ Test(handover, what_travels)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(there_); i++)
-		cr_expect(has(got, there_[i]), "%s in %.*s", there_[i],
+		cr_expect(fixture_has(got, there_[i]), "%s in %.*s", there_[i],
 		          SPAN_ARG(got));
 	for (size_t i = 0; i < ARRAY_LEN(not_there); i++)
-		cr_expect_not(has(got, not_there[i]), "%s", not_there[i]);
+		cr_expect_not(fixture_has(got, not_there[i]), "%s",
+		              not_there[i]);
 	snprintf(line, sizeof(line), "\r\nGateway-Handover: 2 %s\r\n",
 	         proof(keys[0]));
-	cr_expect(has(got, line), "%.*s", SPAN_ARG(got));
+	cr_expect(fixture_has(got, line), "%.*s", SPAN_ARG(got));
 	cr_expect_eq(fixture_status(&caller, 0), 200);
 	cr_expect(span_is(fixture_answer_body(&caller, 0), "{\"x\":1}"));
 }
@@ -415,8 +411,8 @@ Test(handover, answers)
 		cr_expect_eq(fixture_status(&caller, 0), rows[i].status, "%zu",
 		             i);
 		cr_expect(!rows[i].body[0] ||
-		                  has(fixture_answer_body(&caller, 0),
-		                      rows[i].body),
+		                  fixture_has(fixture_answer_body(&caller, 0),
+		                              rows[i].body),
 		          "%zu: %.*s", i,
 		          SPAN_ARG(fixture_answer_body(&caller, 0)));
 		fixture_server_hang_up(there);
@@ -432,7 +428,7 @@ Test(handover, a_stream_that_breaks_is_seen_to_break)
 	                              .then = THEN_CLOSE });
 	say("");
 	cr_assert(fixture_await_end(&caller));
-	cr_expect(has(buf_span(&caller.in), "data: {}"));
+	cr_expect(fixture_has(buf_span(&caller.in), "data: {}"));
 	cr_expect_eq(fixture_answers(&caller), 0u, "it has no end");
 }
 
@@ -442,8 +438,9 @@ Test(handover, nobody_is_there)
 	fixture_pause(w->loop, 1);
 	say("");
 	fixture_await(&caller, 1);
-	cr_expect(has(fixture_answer_body(&caller, 0), "make the call again"));
-	cr_expect(has(fixture_answer_body(&caller, 0), "\"id\":\"i\""));
+	cr_expect(fixture_has(fixture_answer_body(&caller, 0),
+	                      "make the call again"));
+	cr_expect(fixture_has(fixture_answer_body(&caller, 0), "\"id\":\"i\""));
 }
 
 Test(handover, no_answer_in_time)
@@ -453,7 +450,8 @@ Test(handover, no_answer_in_time)
 	play((struct fixture_answer){ .raw = "", .then = THEN_SILENT });
 	say("");
 	fixture_await(&caller, 1);
-	cr_expect(has(fixture_answer_body(&caller, 0), "make the call again"));
+	cr_expect(fixture_has(fixture_answer_body(&caller, 0),
+	                      "make the call again"));
 }
 
 static bool nobody(void *arg)
@@ -516,8 +514,8 @@ Test(handover, it_does_not_go_in_circles)
 	         proof(keys[0]));
 	say(line);
 	fixture_await(&caller, 1);
-	cr_expect(has(fixture_answer_body(&caller, 0),
-	              "The process that kept this call has ended"),
+	cr_expect(fixture_has(fixture_answer_body(&caller, 0),
+	                      "The process that kept this call has ended"),
 	          "%.*s", SPAN_ARG(fixture_answer_body(&caller, 0)));
 	cr_expect_eq(fixture_server_requests(there), 0u);
 }

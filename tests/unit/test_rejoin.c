@@ -49,11 +49,6 @@ static void end(void)
 
 TestSuite(rejoin, .init = begin, .fini = end, .timeout = 60);
 
-static bool has(struct span text, const char *part)
-{
-	return text.len && memmem(text.at, text.len, part, strlen(part));
-}
-
 static void note(struct span id, const char *data)
 {
 	struct sse_event event = { .type = SPAN("message"),
@@ -250,12 +245,12 @@ Test(rejoin, a_stream_goes_on)
 		snprintf(line, sizeof(line), "\r\nLast-Event-ID: %s\r\n",
 		         ids[i]);
 		cr_expect(span_starts(got, SPAN("GET ")));
-		cr_expect(has(got, line), "%.*s", SPAN_ARG(got));
-		cr_expect(has(got, "\r\nMcp-Session-Id: s\r\n"));
+		cr_expect(fixture_has(got, line), "%.*s", SPAN_ARG(got));
+		cr_expect(fixture_has(got, "\r\nMcp-Session-Id: s\r\n"));
 	}
-	cr_expect(has(fixture_client_message(&client, 0),
-	              "\"progressToken\":\"tok\""));
-	cr_expect(has(fixture_client_last(&client), "\"result\":{}"));
+	cr_expect(fixture_has(fixture_client_message(&client, 0),
+	                      "\"progressToken\":\"tok\""));
+	cr_expect(fixture_has(fixture_client_last(&client), "\"result\":{}"));
 }
 
 Test(rejoin, what_does_not_go_on)
@@ -292,9 +287,9 @@ Test(rejoin, what_does_not_go_on)
 		call->retry_ms = 1;
 		go_on(&rows[i].answer, 1);
 		await();
-		cr_expect(has(fixture_client_last(&client), rows[i].why),
-		          "%zu: %.*s", i,
-		          SPAN_ARG(fixture_client_last(&client)));
+		cr_expect(
+			fixture_has(fixture_client_last(&client), rows[i].why),
+			"%zu: %.*s", i, SPAN_ARG(fixture_client_last(&client)));
 		cr_expect_eq(fixture_server_requests(server) - before,
 		             rows[i].requests, "%zu", i);
 	}

@@ -72,11 +72,6 @@ static void end(void)
 
 TestSuite(resume, .init = begin, .fini = end, .timeout = 60);
 
-static bool has(struct span text, const char *part)
-{
-	return text.len && memmem(text.at, text.len, part, strlen(part));
-}
-
 static char *seal(struct sealed s, const char *asker)
 {
 	struct buf out = { .max = SEALED_MAX };
@@ -155,17 +150,20 @@ Test(resume, the_backends_own_state_goes_back_to_it)
 	char *state =
 		seal(state_of(SEALED_STATE, "\"own\\u0020one\""), "anonymous");
 
-	cr_expect(has(call_with("b_t", state), "\"resultType\":\"complete\""));
-	cr_expect(has(fixture_server_body(server, 0),
-	              ",\"inputResponses\":{\"k\":{}},\"requestState\":"
-	              "\"own\\u0020one\","),
+	cr_expect(fixture_has(call_with("b_t", state),
+	                      "\"resultType\":\"complete\""));
+	cr_expect(fixture_has(fixture_server_body(server, 0),
+	                      ",\"inputResponses\":{\"k\":{}},\"requestState\":"
+	                      "\"own\\u0020one\","),
 	          "%.*s", SPAN_ARG(fixture_server_body(server, 0)));
 	/* A state that only marks where a call begins anew. */
 	free(state);
 	state = seal(state_of(SEALED_STATE, ""), "anonymous");
 	call_with("b_t", state);
-	cr_expect_not(has(fixture_server_body(server, 1), "inputResponses"));
-	cr_expect_not(has(fixture_server_body(server, 1), "requestState"));
+	cr_expect_not(
+		fixture_has(fixture_server_body(server, 1), "inputResponses"));
+	cr_expect_not(
+		fixture_has(fixture_server_body(server, 1), "requestState"));
 	free(state);
 }
 
@@ -204,7 +202,8 @@ Test(resume, states_that_do_not_hold)
 		struct span answer = call_with(rows[i].tool, state);
 
 		calls += !rows[i].why;
-		cr_expect(has(answer, rows[i].why ? rows[i].why : "complete"),
+		cr_expect(fixture_has(answer,
+		                      rows[i].why ? rows[i].why : "complete"),
 		          "%zu: %.*s", i, SPAN_ARG(answer));
 		cr_expect_eq(fixture_server_requests(server), calls, "%zu", i);
 		free(state);
@@ -226,7 +225,8 @@ Test(resume, places_that_are_gone)
 		s.place = places[i];
 		char *state = seal(s, "anonymous");
 
-		cr_expect(has(call_with("b_t", state), "has ended"), "%zu", i);
+		cr_expect(fixture_has(call_with("b_t", state), "has ended"),
+		          "%zu", i);
 		free(state);
 	}
 }
@@ -239,10 +239,12 @@ Test(resume, no_character_of_a_state_can_be_changed_or_cut)
 		char was = state[i];
 
 		state[i] = was == 'x' ? 'y' : 'x';
-		cr_assert(has(call_with("b_t", state), "not what was given"),
+		cr_assert(fixture_has(call_with("b_t", state),
+		                      "not what was given"),
 		          "%zu", i);
 		state[i] = '\0';
-		cr_assert(has(call_with("b_t", state), "not what was given"),
+		cr_assert(fixture_has(call_with("b_t", state),
+		                      "not what was given"),
 		          "%zu", i);
 		state[i] = was;
 	}
@@ -269,7 +271,7 @@ Test(resume, members_of_other_types)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct span answer = call("b_t", rows[i][0]);
 
-		cr_expect(has(answer, rows[i][1]), "%zu: %.*s", i,
+		cr_expect(fixture_has(answer, rows[i][1]), "%zu: %.*s", i,
 		          SPAN_ARG(answer));
 	}
 }
@@ -281,10 +283,10 @@ Test(resume, keys_are_changed)
 	memcpy(keys[1], keys[0], sizeof(keys[0]));
 	keys[0][0] = 99;
 	build();
-	cr_expect(has(call_with("b_t", state), "not what was given"));
+	cr_expect(fixture_has(call_with("b_t", state), "not what was given"));
 	has_previous = true;
 	build();
-	cr_expect(has(call_with("b_t", state), "complete"));
+	cr_expect(fixture_has(call_with("b_t", state), "complete"));
 	free(state);
 }
 
@@ -321,8 +323,8 @@ Test(resume, an_answer_goes_to_the_backend_that_asked)
 	fixture_server_legacy(server, true);
 	respond(id, "\"result\":{\"x\" : 1}");
 	cr_assert(fixture_run(w->loop, came, &n));
-	cr_expect(has(fixture_server_request(server, 0),
-	              "\r\nMcp-Session-Id: s7\r\n"));
+	cr_expect(fixture_has(fixture_server_request(server, 0),
+	                      "\r\nMcp-Session-Id: s7\r\n"));
 	cr_expect(span_is(fixture_server_body(server, 0),
 	                  "{\"jsonrpc\":\"2.0\",\"id\":\"own\\u0041\","
 	                  "\"result\":{\"x\" : 1}}"),
@@ -330,8 +332,8 @@ Test(resume, an_answer_goes_to_the_backend_that_asked)
 	n = 2;
 	respond(id, "\"error\":{\"code\":-1,\"message\":\"no\"}");
 	cr_assert(fixture_run(w->loop, came, &n));
-	cr_expect(has(fixture_server_body(server, 1),
-	              "\"error\":{\"code\":-1,\"message\":\"no\"}}"));
+	cr_expect(fixture_has(fixture_server_body(server, 1),
+	                      "\"error\":{\"code\":-1,\"message\":\"no\"}}"));
 	free(id);
 	/* Answers nothing, and goes nowhere. */
 	expired.expires_s = 1;

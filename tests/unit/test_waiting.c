@@ -119,11 +119,6 @@ static void end(void)
 
 TestSuite(waiting, .init = begin, .fini = end, .timeout = 60);
 
-static bool has(struct span text, const char *part)
-{
-	return text.len && memmem(text.at, text.len, part, strlen(part));
-}
-
 /* ---- clients ---- */
 
 static void prepare(struct user *u, bool events)
@@ -196,7 +191,7 @@ static size_t count(struct fixture_server *s, const char *text)
 	size_t n = 0;
 
 	for (size_t i = 0; i < fixture_server_requests(s); i++)
-		n += has(fixture_server_request(s, i), text);
+		n += fixture_has(fixture_server_request(s, i), text);
 	return n;
 }
 
@@ -302,8 +297,9 @@ static char *park(struct user *u, const char *text)
 	await(u);
 	cr_assert_null(fixture_client_fault(&u->client, "\"c\""), "%s",
 	               fixture_client_fault(&u->client, "\"c\""));
-	cr_assert(has(result_of(u), "\"resultType\":\"input_required\""),
-	          "%.*s", SPAN_ARG(fixture_client_last(&u->client)));
+	cr_assert(
+		fixture_has(result_of(u), "\"resultType\":\"input_required\""),
+		"%.*s", SPAN_ARG(fixture_client_last(&u->client)));
 	cr_assert_null(u->call);
 	return state_of(u);
 }
@@ -381,7 +377,7 @@ Test(waiting, an_id_has_a_limit)
 			              1);
 		} else {
 			await(&users[0]);
-			cr_expect(has(result_of(&users[0]), "\"q1\""));
+			cr_expect(fixture_has(result_of(&users[0]), "\"q1\""));
 		}
 		leave(&users[0]);
 	}
@@ -394,9 +390,9 @@ Test(waiting, abilities)
 	play(STREAM FORM("1") ROOTS("2") SAMPLE("3"));
 	ask(&users[0], VIEW_MODERN, CLIENT_ROOTS, true);
 	await(&users[0]);
-	cr_expect(has(result_of(&users[0]), "roots/list"));
-	cr_expect_not(has(result_of(&users[0]), "elicitation"));
-	cr_expect_not(has(result_of(&users[0]), "sampling"));
+	cr_expect(fixture_has(result_of(&users[0]), "roots/list"));
+	cr_expect_not(fixture_has(result_of(&users[0]), "elicitation"));
+	cr_expect_not(fixture_has(result_of(&users[0]), "sampling"));
 	await_request(old, "-32601", 2);
 }
 
@@ -409,8 +405,8 @@ Test(waiting, rounds)
 	await(&users[1]);
 	struct span asked =
 		value_get(result_of(&users[1]), SPAN("inputRequests"));
-	cr_expect(has(asked, "\"q2\""));
-	cr_expect_not(has(asked, "\"q1\""));
+	cr_expect(fixture_has(asked, "\"q2\""));
+	cr_expect_not(fixture_has(asked, "\"q1\""));
 	cr_expect_null(find(first));
 	char *second = state_of(&users[1]);
 	/* An answer that came before is no answer now. */
@@ -420,7 +416,7 @@ Test(waiting, rounds)
 	/* The backend asks more: numbers go on. */
 	fixture_server_say(old, FORM("8"));
 	await(&users[2]);
-	cr_expect(has(result_of(&users[2]), "\"q3\""));
+	cr_expect(fixture_has(result_of(&users[2]), "\"q3\""));
 	char *third = state_of(&users[2]);
 	cr_expect_null(find(second));
 	resume(&users[3], third, "\"q3\":" ACCEPT);
@@ -447,7 +443,8 @@ Test(waiting, a_backend_that_goes_on_while_parked)
 		resume(&users[1], state, "\"q1\":{\"roots\":[]}");
 		await(&users[1]);
 		cr_expect_null(fixture_client_fault(&users[1].client, "\"d\""));
-		cr_expect_eq(has(result_of(&users[1]), "\"q2\""), i == 1);
+		cr_expect_eq(fixture_has(result_of(&users[1]), "\"q2\""),
+		             i == 1);
 		leave(&users[1]);
 		waiting_end_all(&proxy);
 		free(state);
@@ -459,7 +456,7 @@ Test(waiting, an_answer_behind_a_question)
 {
 	ask_old(&users[0], STREAM ROOTS("1") DONE);
 	await(&users[0]);
-	cr_expect_not(has(result_of(&users[0]), "input_required"));
+	cr_expect_not(fixture_has(result_of(&users[0]), "input_required"));
 	cr_expect_eq(proxy.n_waiting, 0u);
 	fixture_pause(proxy.loop, 2 * WAITING_GATHER_MS);
 	cr_expect_eq(users[0].client.ends, 1u);
@@ -478,9 +475,9 @@ Test(waiting, a_connection_that_breaks_while_parked)
 		cr_expect_not_null(find(state), "the client is told later");
 		resume(&users[1], state, "\"q1\":{\"roots\":[]}");
 		await(&users[1]);
-		cr_expect(has(fixture_client_last(&users[1].client),
-		              reset ? "broke while the client was asked"
-		                    : "ended without a result"),
+		cr_expect(fixture_has(fixture_client_last(&users[1].client),
+		                      reset ? "broke while the client was asked"
+		                            : "ended without a result"),
 		          "%.*s",
 		          SPAN_ARG(fixture_client_last(&users[1].client)));
 		cr_expect_eq(proxy.n_waiting, 0u);
@@ -524,8 +521,8 @@ Test(waiting, a_stream_that_can_be_gone_on_with)
 		await(&users[1]);
 		cr_expect_null(fixture_client_fault(&users[1].client, "\"d\""),
 		               "%zu", i);
-		cr_expect(has(fixture_client_last(&users[1].client),
-		              "\"result\""),
+		cr_expect(fixture_has(fixture_client_last(&users[1].client),
+		                      "\"result\""),
 		          "%.*s",
 		          SPAN_ARG(fixture_client_last(&users[1].client)));
 		cr_expect_eq(count(old, "Last-Event-ID: e1"), asked + 1);
@@ -554,7 +551,8 @@ Test(waiting, a_stream_that_is_being_asked_for)
 	cr_expect_not_null(find(state));
 	resume(&users[1], state, "\"q1\":{\"roots\":[]}");
 	await(&users[1]);
-	cr_expect(has(fixture_client_last(&users[1].client), "\"result\""),
+	cr_expect(fixture_has(fixture_client_last(&users[1].client),
+	                      "\"result\""),
 	          "%.*s", SPAN_ARG(fixture_client_last(&users[1].client)));
 	cr_expect_eq(count(old, "Last-Event-ID: e1"), 1u);
 	free(state);
@@ -585,8 +583,8 @@ Test(waiting, an_answer_that_has_not_begun)
 		if (!early)
 			fixture_server_say(old, STREAM DONE);
 		await(&users[1]);
-		cr_expect(has(fixture_client_last(&users[1].client),
-		              "\"result\""),
+		cr_expect(fixture_has(fixture_client_last(&users[1].client),
+		                      "\"result\""),
 		          "%.*s",
 		          SPAN_ARG(fixture_client_last(&users[1].client)));
 		free(state);
@@ -618,8 +616,8 @@ Test(waiting, a_call_at_a_backend_with_https)
 			fixture_server_say(old, DONE);
 		}
 		await(&users[1]);
-		cr_expect_eq(has(fixture_client_last(&users[1].client),
-		                 "\"result\""),
+		cr_expect_eq(fixture_has(fixture_client_last(&users[1].client),
+		                         "\"result\""),
 		             ends == 0, "%d: %.*s", ends,
 		             SPAN_ARG(fixture_client_last(&users[1].client)));
 		free(state);
@@ -669,13 +667,13 @@ Test(waiting, too_many_calls_wait)
 
 	ask_old(&users[1], STREAM ROOTS("2") ROOTS("3"));
 	await(&users[1]);
-	cr_expect(has(fixture_client_last(&users[1].client),
-	              "limits.waiting_calls"));
+	cr_expect(fixture_has(fixture_client_last(&users[1].client),
+	                      "limits.waiting_calls"));
 	cr_expect_eq(proxy.n_waiting, 1u);
 	/* One that waits already may ask again. */
 	resume(&users[2], state, "");
 	await(&users[2]);
-	cr_expect(has(result_of(&users[2]), "\"q1\""));
+	cr_expect(fixture_has(result_of(&users[2]), "\"q1\""));
 	free(state);
 }
 
@@ -877,14 +875,15 @@ Test(waiting, a_client_is_asked_and_its_answers_go_back)
 		cr_expect_eq(proxy.n_waiting, 1u);
 		answer(u, 0, ACCEPT);
 		await(u);
-		cr_expect(has(fixture_client_last(&u->client),
-		              "\"result\":{\"content\":[]}"),
+		cr_expect(fixture_has(fixture_client_last(&u->client),
+		                      "\"result\":{\"content\":[]}"),
 		          "%zu: %.*s", i, SPAN_ARG(buf_span(&u->client.out)));
 		cr_expect_eq(fixture_server_requests(new), 2 * (i + 1));
 		struct span body = fixture_server_body(new, 2 * i + 1);
-		cr_expect(has(body, ",\"inputResponses\":{\"a\":" ACCEPT
-		                    ",\"b\\u0022\\\\\":{\"roots\":[]}},"
-		                    "\"requestState\":\"s\\u0041\\n\"}}"),
+		cr_expect(fixture_has(body,
+		                      ",\"inputResponses\":{\"a\":" ACCEPT
+		                      ",\"b\\u0022\\\\\":{\"roots\":[]}},"
+		                      "\"requestState\":\"s\\u0041\\n\"}}"),
 		          "%.*s", SPAN_ARG(body));
 		cr_expect_eq(proxy.n_waiting, 0u);
 	}
@@ -919,7 +918,8 @@ Test(waiting, a_backend_that_goes_on_after_it_asked)
 		answer(u, 0, "{}");
 		answer(u, 1, "{}");
 		await(u);
-		cr_expect(has(fixture_client_last(&u->client), "\"result\""),
+		cr_expect(fixture_has(fixture_client_last(&u->client),
+		                      "\"result\""),
 		          "%zu: %.*s", i, SPAN_ARG(buf_span(&u->client.out)));
 	}
 	buf_free(&text);
@@ -953,8 +953,8 @@ Test(waiting, so_many_requests_at_once)
 			cr_expect_eq(fixture_client_count(&u->client),
 			             (size_t)n);
 		else
-			cr_expect(has(fixture_client_last(&u->client),
-			              "asks too much"));
+			cr_expect(fixture_has(fixture_client_last(&u->client),
+			                      "asks too much"));
 		leave(u);
 		buf_free(&text);
 	}
@@ -979,8 +979,8 @@ Test(waiting, a_key_has_a_limit)
 		if (len <= 256) {
 			answer(u, 0, "{}");
 			await(u);
-			cr_expect(
-				has(fixture_server_body(new, 1), "kkk\":{}}"));
+			cr_expect(fixture_has(fixture_server_body(new, 1),
+			                      "kkk\":{}}"));
 		}
 		leave(u);
 		buf_free(&text);
@@ -1013,7 +1013,8 @@ Test(waiting, results_that_do_not_hold)
 
 		ask_new(u, (struct fixture_answer){ .body = rows[i].body });
 		await(u);
-		cr_expect(has(fixture_client_last(&u->client), rows[i].why),
+		cr_expect(fixture_has(fixture_client_last(&u->client),
+		                      rows[i].why),
 		          "%zu: %.*s", i, SPAN_ARG(buf_span(&u->client.out)));
 		cr_expect_eq(proxy.n_waiting, 0u);
 	}
@@ -1034,7 +1035,8 @@ Test(waiting, a_state_has_a_limit)
 		buf_add(&text, "\"}}", 4);
 		ask_new(u, (struct fixture_answer){ .body = text.bytes });
 		await(u);
-		cr_expect_eq(has(fixture_client_last(&u->client), "too long"),
+		cr_expect_eq(fixture_has(fixture_client_last(&u->client),
+		                         "too long"),
 		             len > WAITING_STATE_MAX);
 		buf_free(&text);
 	}
@@ -1046,8 +1048,8 @@ Test(waiting, a_client_without_a_stream_is_not_asked)
 	fixture_server_play(new, script, 1);
 	ask(&users[0], VIEW_LEGACY, CLIENT_MASK, false);
 	await(&users[0]);
-	cr_expect(has(fixture_client_last(&users[0].client),
-	              "takes no event stream"));
+	cr_expect(fixture_has(fixture_client_last(&users[0].client),
+	                      "takes no event stream"));
 	cr_expect_eq(proxy.n_waiting, 0u);
 }
 
@@ -1086,7 +1088,8 @@ Test(waiting, so_many_rounds)
 		answer(u, n++, "{}");
 	}
 	cr_expect_eq(n, (size_t)WAITING_ROUNDS_MAX);
-	cr_expect(has(fixture_client_last(&u->client), "again and again"));
+	cr_expect(fixture_has(fixture_client_last(&u->client),
+	                      "again and again"));
 }
 
 Test(waiting, a_client_that_refuses)
@@ -1113,16 +1116,18 @@ Test(waiting, a_client_that_refuses)
 		await_question(u);
 		answer(u, 0, rows[i].result);
 		await(u);
-		cr_expect(has(fixture_client_last(&u->client), rows[i].says),
+		cr_expect(fixture_has(fixture_client_last(&u->client),
+		                      rows[i].says),
 		          "%zu: %.*s", i, SPAN_ARG(buf_span(&u->client.out)));
 		cr_expect_eq(fixture_server_requests(new) - before,
 		             rows[i].sends ? 2u : 1u);
 		if (rows[i].sends)
-			cr_expect(has(fixture_server_body(new, before + 1),
-			              rows[i].sends));
+			cr_expect(fixture_has(
+				fixture_server_body(new, before + 1),
+				rows[i].sends));
 		/* The other question is withdrawn. */
-		cr_expect_eq(has(buf_span(&u->client.out),
-		                 "notifications/cancelled"),
+		cr_expect_eq(fixture_has(buf_span(&u->client.out),
+		                         "notifications/cancelled"),
 		             i == 3);
 		/* The call is over: what comes now is nobody's. */
 		answer(u, 0, "{}");
@@ -1141,7 +1146,8 @@ Test(waiting, a_client_that_does_not_answer)
 	await(u);
 	cr_expect_eq(fixture_client_count(&u->client), 4u,
 	             "two questions, one withdrawn, the error");
-	cr_expect(has(fixture_client_last(&u->client), "interactive_timeout"));
+	cr_expect(fixture_has(fixture_client_last(&u->client),
+	                      "interactive_timeout"));
 	answer(u, 0, "{}");
 	cr_expect_eq(fixture_server_requests(new), 1u);
 }
