@@ -441,10 +441,12 @@ static void check_whole(struct config_reader *r)
 		                                          : "replica.peers"),
 		                       "replicas need a \"session_key\" that "
 		                       "all of them have");
-	if (config->replica_address && config->tls_cert.path &&
-	    !config->public_url)
+	if ((config->replica_address || config->replica_peers.len) &&
+	    config->tls_cert.path && !config->public_url)
 		config_reader_complain(
-			r, turn_to(r, "replica.address"),
+			r,
+			turn_to(r, config->replica_address ? "replica.address"
+		                                           : "replica.peers"),
 			"replicas with \"tls\" need a \"public_url\": its "
 			"host is the name that their certificates are "
 			"checked for");

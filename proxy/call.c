@@ -255,7 +255,7 @@ static bool read_name(const struct message *msg, struct route *route,
 
 /*
  * A tool that no list has, of the one backend that it can be and that lets
- * such be called; whoever may use all of that backend's tools may call it.
+ * such be called. Who may call it is asked of its name, like of any other.
  */
 static bool find_unlisted(const struct snapshot *snap, struct route *route,
                           struct span name)

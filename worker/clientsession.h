@@ -5,7 +5,8 @@
  * A session id is sealed (proxy/sealed) and says everything: nothing is kept
  * here for it, and any worker of any replica with the same session_key reads
  * it. Nobody needs one: a request without is served all the same, but then its
- * client cannot be asked anything.
+ * client cannot be asked anything, hears of no changes, cannot cancel a call or
+ * go on with a stream, and sets no log level.
  */
 #ifndef WORKER_CLIENTSESSION_H
 #define WORKER_CLIENTSESSION_H

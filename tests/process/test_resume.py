@@ -206,5 +206,5 @@ def test_no_ids_without_a_session():
             Gateway(alpha) as g:
         answer = ask(g.client(), None)
         assert b"\nid:" not in answer.body and answer.messages
-        c = g.client()
-        c.modern("tools/call", {"name": "alpha_long"})
+        r = g.client().modern("tools/call", {"name": "alpha_long"})
+        assert b"\nid:" not in r.body and r.result

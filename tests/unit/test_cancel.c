@@ -234,6 +234,7 @@ Test(cancel, one_at_a_time)
 	post(&second, sessions[0], BOTH, CALL("7"));
 	await("tools/call", 2);
 	cancel(sessions[0], CANCEL("7"));
+	await("notifications/cancelled", 1);
 	fixture_pause(w->loop, 5);
 	cr_expect_eq(fixture_answers(&caller) + fixture_answers(&second), 1u);
 	cancel(sessions[0], CANCEL("7"));

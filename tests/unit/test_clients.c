@@ -261,6 +261,7 @@ Test(clients, the_oldest_end_makes_room)
 Test(clients, writers_are_killed)
 {
 	for (int round = 0; round < 60; round++) {
+		uint64_t n = c->n_changes;
 		pid_t pid = fork();
 		int status;
 
@@ -274,13 +275,18 @@ Test(clients, writers_are_killed)
 				kept = clients_subscribe(c, 3, i % 7 + 1,
 				                         span_str(uri), LATE,
 				                         NOW);
-				clients_unsubscribe(c, 3, i % 5 + 1,
+				/* What was subscribed to 20 turns ago. */
+				snprintf(uri, sizeof(uri), "k:%d",
+				         (int)((i + 330) % 50));
+				clients_unsubscribe(c, 3, (i + 330) % 7 + 1,
 				                    span_str(uri));
 				kept = clients_hold(c, 3, i) || kept;
 				if (!kept)
 					_exit(1);
 			}
-		usleep(500 + 37 * (useconds_t)round);
+		while (c->n_changes == n) /* the suite has a time limit */
+			usleep(10);
+		usleep(37 * (useconds_t)round);
 		kill(pid, SIGKILL);
 		cr_assert_eq(waitpid(pid, &status, 0), pid);
 		cr_assert(WIFSIGNALED(status));

@@ -15,6 +15,7 @@ import contextlib
 import fnmatch
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -32,7 +33,10 @@ STOP_S = 5
 KEPT_LINES = 40      # of a program's output
 TOKEN = "interop-token-0123456789abcdef"
 SESSION_KEY = "interop-session-key-0123456789abcdef"
-APART = {"v1", "fast"}  # servers that ask beside their calls
+PER_CLIENT = {"v1", "fast"}  # servers that ask beside their calls
+# Below the range that connections take their ports from, so that a port is
+# still free when it is used, also after a restart.
+PORTS = (12000, 32000)
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 
 ASKS = {"elicitation", "sampling", "roots"}
@@ -166,9 +170,14 @@ class Server(Program):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def get(url):
@@ -197,7 +206,7 @@ class Gateway(Program):
                     "transport": "streamable_http", "namespace_tools": True,
                     # These ask beside their calls, so each client needs a
                     # session of its own.
-                    "sessions": "per_client" if server.name in APART else "shared",
+                    "sessions": "per_client" if server.name in PER_CLIENT else "shared",
                 } for server in servers],
             }, config)
         super().__init__(f"gateway {name}", [options.gateway, "--config", file])
