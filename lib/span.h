@@ -17,6 +17,12 @@ struct span {
 	size_t len;
 };
 
+/* A literal, where only a constant may stand: in tables. */
+#define SPAN_INIT(text)                \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
+
 /* A span over a string literal; constant tables write { "text", 4 }. */
 #define SPAN(literal) ((struct span){ "" literal, sizeof(literal) - 1 })
 

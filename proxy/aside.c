@@ -4,6 +4,7 @@
 
 #include "lib/scan.h"
 #include "lib/value.h"
+#include "proxy/extension.h"
 #include "proxy/relay.h"
 
 #define EVENT_MAX (1u << 20) /* bytes of one message */
@@ -25,6 +26,7 @@ struct aside {
 	struct sse sse;
 	enum state state;
 	uint32_t tries; /* while another stream of the session is there */
+	bool orphans; /* calls that nobody waits for may go on in the session */
 };
 
 /* ---- of one stream ---- */
@@ -79,6 +81,15 @@ static void settle(struct aside *a, enum state state)
 	}
 }
 
+/* There is none: those who wait go, and others need not wait, or try again. */
+static void conclude(struct aside *a, enum state state)
+{
+	if (a->state == OPENING)
+		settle(a, state);
+	else
+		a->state = state;
+}
+
 static void on_late(struct timer *t)
 {
 	settle(CONTAINER_OF(t, struct aside, timer), OPEN);
@@ -103,12 +114,18 @@ static void refuse(struct aside *a, struct span id, const char *member)
 	",\"error\":{\"code\":-32603,\"message\":\"It cannot be told which " \
 	"request this belongs to: ask on that request's own stream\"}}"
 
-/* The one call that runs; those that are parked have asked already. */
+/* All that can have asked is one call, or are calls of one caller of which one
+ * runs: then it is that one, since those that are parked have asked already. */
 static struct call *only_call(const struct aside *a)
 {
 	struct call *only = NULL;
 
+	if (a->orphans)
+		return NULL;
 	for (struct call *c = a->calls; c; c = c->aside_next) {
+		if (!span_eq(caller_id(&c->caller),
+		             caller_id(&a->calls->caller)))
+			return NULL;
 		if (c->parked)
 			continue;
 		if (only)
@@ -155,15 +172,17 @@ static void on_head(struct exchange *x, const struct exchange_head *head)
 		settle(a, OPEN);
 		return;
 	}
-	/* It says no by 405 (and some by other words). */
 	exchange_cancel(x);
+	sse_fini(&a->sse);
 	if (head->status == 409 && a->state == OPENING &&
 	    a->tries++ < TRIES_MAX) {
 		/* It has not noticed yet that another stream has ended. */
 		loop_timer(a->proxy->loop, &a->timer, AGAIN_MS, on_again);
 		return;
 	}
-	settle(a, REFUSED);
+	/* It has none, or cannot give it now. */
+	conclude(a,
+	         head->status == 405 || head->status == 404 ? REFUSED : CLOSED);
 }
 
 static void on_body(struct exchange *x, struct span bytes)
@@ -187,10 +206,7 @@ static void on_end(struct exchange *x, enum exchange_end why,
 	(void)why;
 	(void)detail;
 	sse_fini(&a->sse);
-	if (a->state == OPENING)
-		settle(a, CLOSED);
-	else
-		a->state = CLOSED; /* the next call opens it again */
+	conclude(a, CLOSED); /* the next call opens it again */
 }
 
 static const struct exchange_ops ops = {
@@ -267,12 +283,8 @@ static void join(struct aside *a, struct call *c)
 	a->n_calls++;
 }
 
-void aside_leave(struct call *c)
+static void leave(struct aside *a, struct call *c)
 {
-	struct aside *a = c->aside;
-
-	if (!a)
-		return;
 	*c->aside_prev = c->aside_next;
 	if (c->aside_next)
 		c->aside_next->aside_prev = c->aside_prev;
@@ -288,15 +300,46 @@ void aside_leave(struct call *c)
 	           c->single || c->given.len ? 0 : ASIDE_IDLE_MS, on_idle);
 }
 
+/*
+ * Its backend goes on with c, and may still ask: then nobody else in a session
+ * of several callers may be asked in its place. Later calls get a new one.
+ */
+static void orphan(struct aside *a, const struct call *c)
+{
+	if (c->key.owner || a->state == REFUSED)
+		return;
+	a->orphans = true;
+	session_lost(c->proxy->sessions, c->snap, c->backend, c->key,
+	             c->session);
+}
+
+void aside_abandon(struct call *c)
+{
+	if (c->aside)
+		orphan(c->aside, c);
+}
+
+void aside_leave(struct call *c)
+{
+	struct aside *a = c->aside;
+
+	if (!a)
+		return;
+	if (call_is_at_legacy(c))
+		orphan(a, c);
+	leave(a, c);
+}
+
 bool aside_ready(struct call *c)
 {
 	struct span fields = call_session_fields(c);
 	struct aside *a;
 
 	if (c->aside)
-		aside_leave(c);
+		leave(c->aside, c);
 	/* Without a session id there is no stream that is this session's. */
-	if (c->server != VIEW_LEGACY || !c->abilities || !call_takes_input(c) ||
+	if (c->server != VIEW_LEGACY || !(c->abilities & ~EXTENSION_CLIENTS) ||
+	    !call_takes_input(c) ||
 	    !span_starts(fields, SPAN("Mcp-Session-Id: ")))
 		return true;
 	a = find(c);

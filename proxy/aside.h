@@ -6,7 +6,9 @@
  * 2025-11-25, "Listening for Messages from the Server"). So while calls run
  * whose clients can be asked, that stream of their session is open. A question
  * on it belongs to the one call that runs in the session; when there are
- * several, nobody can tell, and the backend is told so.
+ * several, nobody can tell, and the backend is told so. That holds too while a
+ * call of another caller waits for its client, and from the moment that one was
+ * left before its answer: its backend may go on and ask.
  */
 #ifndef PROXY_ASIDE_H
 #define PROXY_ASIDE_H
@@ -28,8 +30,12 @@ struct aside; /* one stream */
  */
 MUST_CHECK bool aside_ready(struct call *c);
 
-/* c is over; harmless when it belongs to none. */
+/* c is over, or given up while its exchange still runs; harmless when it
+ * belongs to none. */
 void aside_leave(struct call *c);
+
+/* c's exchange ended without its answer: the backend may go on. */
+void aside_abandon(struct call *c);
 
 /* Close all. */
 void aside_end_all(struct proxy *proxy);

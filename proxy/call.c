@@ -844,7 +844,6 @@ void call_prepare(struct call *c)
 	c->retried = false;
 	c->attempt++;
 	c->running = true;
-	c->error_status = false;
 	c->result_open = false;
 	c->passes_types = c->follows_task = false;
 	c->retry_ms = 0;
@@ -855,6 +854,8 @@ void call_prepare(struct call *c)
 	c->client_token.max = MESSAGE_TOKEN_MAX;
 	c->task.max = MESSAGE_URI_MAX;
 	buf_reset(&c->task);
+	c->tool.max = MESSAGE_URI_MAX;
+	buf_reset(&c->tool);
 	c->in.max = (size_t)s->limits_message_bytes;
 	c->out.max = 4 * (size_t)s->limits_message_bytes;
 	c->sse.data.max = (size_t)s->limits_message_bytes;
@@ -883,6 +884,8 @@ void call_start(struct call *c, const struct message *msg,
 	take_client(c, msg);
 	if (msg->method->work == WORK_BY_TASK)
 		buf_add_span(&c->task, msg->name);
+	if (msg->method->id == METHOD_TOOLS_CALL && !c->entry)
+		buf_add(&c->tool, route->public_name, route->public_len);
 	trace_read(msg->meta, head, &trace);
 	compose(c, msg, route, &trace);
 	if (c->server == VIEW_MODERN)
@@ -985,6 +988,7 @@ void call_fini(struct call *c)
 	shrink(&c->client_id);
 	shrink(&c->client_token);
 	shrink(&c->task);
+	shrink(&c->tool);
 	shrink(&c->in);
 	shrink(&c->out);
 	sse_fini(&c->sse);

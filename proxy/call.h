@@ -96,8 +96,9 @@ struct call {
 	uint8_t form;
 	struct caller caller; /* set by the worker before call_start() */
 	uint32_t abilities;   /* of these, what can be used on this way */
-	bool running, retried, error_status, has_token;
+	bool running, retried, has_token;
 	bool follows_task; /* a legacy backend's own: its result is awaited */
+	uint64_t digest;   /* waiting_call_digest() of the call that made it */
 	bool passes_types; /* an extension that only passes through is in use */
 	bool parked;       /* it has no client: reply is NULL */
 	uint8_t missing;   /* 1 + enum question_kind: it was asked what its
@@ -115,6 +116,7 @@ struct call {
 	struct buf body, fields;    /* of the request */
 	struct buf client_id, client_token; /* raw JSON */
 	struct buf task; /* raw id of one, as clients know it */
+	struct buf tool; /* the public name of one that no list has */
 	struct buf event, event_line, rejoin_fields; /* proxy/rejoin */
 	struct timer rejoin;
 	uint64_t retry_ms;

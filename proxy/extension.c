@@ -6,10 +6,6 @@
 #include "proxy/message.h"
 
 #define OFFICIAL "io.modelcontextprotocol/"
-#define KEY(text)                      \
-	{                              \
-		text, sizeof(text) - 1 \
-	}
 
 /* What is understood here. */
 static const struct known {
@@ -20,18 +16,19 @@ static const struct known {
 	bool sole;          /* only one backend can have it */
 	struct span scheme; /* of its resources, when no list has them */
 } known[] = {
-	{ KEY(EXTENSION_TASKS), ABILITY_TASKS, CLIENT_TASKS, ERA_MODERN, false,
-	  KEY("") },
-	{ KEY(EXTENSION_UI), ABILITY_UI, CLIENT_UI, ERA_BOTH, false, KEY("") },
-	{ KEY(OFFICIAL "skills"), ABILITY_SKILLS, 0, ERA_MODERN, true,
-	  KEY("skill://") },
+	{ SPAN_INIT(EXTENSION_TASKS), ABILITY_TASKS, CLIENT_TASKS, ERA_MODERN,
+	  false, SPAN_INIT("") },
+	{ SPAN_INIT(EXTENSION_UI), ABILITY_UI, CLIENT_UI, ERA_BOTH, false,
+	  SPAN_INIT("") },
+	{ SPAN_INIT(OFFICIAL "skills"), ABILITY_SKILLS, 0, ERA_MODERN, true,
+	  SPAN_INIT("skill://") },
 };
 
 /* Identifiers that begin like this are about who may ask. */
 static const struct span authorization[] = {
-	KEY(OFFICIAL "auth/"),
-	KEY(OFFICIAL "oauth-"),
-	KEY(OFFICIAL "enterprise-managed-authorization"),
+	SPAN_INIT(OFFICIAL "auth/"),
+	SPAN_INIT(OFFICIAL "oauth-"),
+	SPAN_INIT(OFFICIAL "enterprise-managed-authorization"),
 };
 
 static const struct known *find(struct span name)

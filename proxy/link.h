@@ -28,7 +28,7 @@ enum exchange_state {
 struct pool {
 	struct link *idle; /* the most recently used first */
 	unsigned n_idle;
-	unsigned n_busy; /* links and fetches in use, but for streams */
+	unsigned n_busy; /* links and fetches that count */
 	struct exchange *queue, **queue_end;
 	uint64_t identity; /* of the address the idle links lead to */
 };
@@ -80,16 +80,22 @@ static inline struct pool *exchange_pool(const struct exchange *x)
 	return &x->up->pools[exchange_backend(x)->slot];
 }
 
+/* Does x count among max_connections? */
+static inline bool exchange_counts(const struct exchange *x)
+{
+	return !x->stream && !x->small;
+}
+
 /* x takes one of max_connections, and gives it back. */
 static inline void exchange_take(const struct exchange *x)
 {
-	if (!x->stream)
+	if (exchange_counts(x))
 		exchange_pool(x)->n_busy++;
 }
 
 static inline void exchange_give(const struct exchange *x)
 {
-	if (!x->stream)
+	if (exchange_counts(x))
 		exchange_pool(x)->n_busy--;
 }
 

@@ -20,10 +20,6 @@ const struct method method_table[METHODS] = {
 #undef METHOD
 };
 
-#define KEY(text)                      \
-	{                              \
-		text, sizeof(text) - 1 \
-	}
 #define META "io.modelcontextprotocol/"
 
 enum want {
@@ -55,37 +51,38 @@ enum want {
 };
 
 static const struct scan_want wanted[WANTS] = {
-	[JSONRPC] = { KEY("jsonrpc"), SCAN_ROOT },
-	[ID] = { KEY("id"), SCAN_ROOT },
-	[METHOD_NAME] = { KEY("method"), SCAN_ROOT },
-	[PARAMS] = { KEY("params"), SCAN_ROOT },
-	[RESULT] = { KEY("result"), SCAN_ROOT },
-	[ERROR] = { KEY("error"), SCAN_ROOT },
-	[NAME] = { KEY("name"), PARAMS },
-	[URI] = { KEY("uri"), PARAMS },
-	[TASK_ID] = { KEY("taskId"), PARAMS },
-	[REF] = { KEY("ref"), PARAMS },
-	[CURSOR] = { KEY("cursor"), PARAMS },
-	[LEVEL] = { KEY("level"), PARAMS },
-	[ARGUMENTS] = { KEY("arguments"), PARAMS },
-	[NOTIFICATIONS] = { KEY("notifications"), PARAMS },
-	[REQUEST_ID] = { KEY("requestId"), PARAMS },
-	[REQUEST_STATE] = { KEY("requestState"), PARAMS },
-	[INPUT_RESPONSES] = { KEY("inputResponses"), PARAMS },
-	[PROTOCOL_VERSION] = { KEY("protocolVersion"), PARAMS },
-	[CAPABILITIES] = { KEY("capabilities"), PARAMS },
-	[META_OBJECT] = { KEY("_meta"), PARAMS },
-	[META_VERSION] = { KEY(META "protocolVersion"), META_OBJECT },
-	[META_CAPABILITIES] = { KEY(META "clientCapabilities"), META_OBJECT },
-	[META_LOG_LEVEL] = { KEY(META "logLevel"), META_OBJECT },
-	[META_TOKEN] = { KEY("progressToken"), META_OBJECT },
+	[JSONRPC] = { SPAN_INIT("jsonrpc"), SCAN_ROOT },
+	[ID] = { SPAN_INIT("id"), SCAN_ROOT },
+	[METHOD_NAME] = { SPAN_INIT("method"), SCAN_ROOT },
+	[PARAMS] = { SPAN_INIT("params"), SCAN_ROOT },
+	[RESULT] = { SPAN_INIT("result"), SCAN_ROOT },
+	[ERROR] = { SPAN_INIT("error"), SCAN_ROOT },
+	[NAME] = { SPAN_INIT("name"), PARAMS },
+	[URI] = { SPAN_INIT("uri"), PARAMS },
+	[TASK_ID] = { SPAN_INIT("taskId"), PARAMS },
+	[REF] = { SPAN_INIT("ref"), PARAMS },
+	[CURSOR] = { SPAN_INIT("cursor"), PARAMS },
+	[LEVEL] = { SPAN_INIT("level"), PARAMS },
+	[ARGUMENTS] = { SPAN_INIT("arguments"), PARAMS },
+	[NOTIFICATIONS] = { SPAN_INIT("notifications"), PARAMS },
+	[REQUEST_ID] = { SPAN_INIT("requestId"), PARAMS },
+	[REQUEST_STATE] = { SPAN_INIT("requestState"), PARAMS },
+	[INPUT_RESPONSES] = { SPAN_INIT("inputResponses"), PARAMS },
+	[PROTOCOL_VERSION] = { SPAN_INIT("protocolVersion"), PARAMS },
+	[CAPABILITIES] = { SPAN_INIT("capabilities"), PARAMS },
+	[META_OBJECT] = { SPAN_INIT("_meta"), PARAMS },
+	[META_VERSION] = { SPAN_INIT(META "protocolVersion"), META_OBJECT },
+	[META_CAPABILITIES] = { SPAN_INIT(META "clientCapabilities"),
+	                        META_OBJECT },
+	[META_LOG_LEVEL] = { SPAN_INIT(META "logLevel"), META_OBJECT },
+	[META_TOKEN] = { SPAN_INIT("progressToken"), META_OBJECT },
 };
 
 const struct span revision_names[REVISIONS] = {
-	[REVISION_2025_03_26] = KEY("2025-03-26"),
-	[REVISION_2025_06_18] = KEY("2025-06-18"),
-	[REVISION_2025_11_25] = KEY("2025-11-25"),
-	[REVISION_2026_07_28] = KEY(MESSAGE_MODERN),
+	[REVISION_2025_03_26] = SPAN_INIT("2025-03-26"),
+	[REVISION_2025_06_18] = SPAN_INIT("2025-06-18"),
+	[REVISION_2025_11_25] = SPAN_INIT("2025-11-25"),
+	[REVISION_2026_07_28] = SPAN_INIT(MESSAGE_MODERN),
 };
 
 bool message_legacy_version(struct span version, enum revision *revision)
@@ -132,8 +129,8 @@ int message_level(struct span raw)
 
 bool message_unsentinel(struct span value, char *out, struct span *decoded)
 {
-	static const struct span head = KEY("=?base64?");
-	static const struct span tail = KEY("?=");
+	static const struct span head = SPAN_INIT("=?base64?");
+	static const struct span tail = SPAN_INIT("?=");
 	size_t len;
 
 	*decoded = value;

@@ -18,7 +18,6 @@
 #include "shm/layout.h"
 
 #define MESSAGE_ID_MAX    256  /* bytes of a request id, quotes included */
-#define MESSAGE_NAME_MAX  256  /* bytes of a tool's or prompt's name */
 #define MESSAGE_URI_MAX   4096 /* bytes of a resource URI */
 #define MESSAGE_TOKEN_MAX 256  /* bytes of a progress token, quotes included */
 

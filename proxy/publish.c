@@ -4,11 +4,6 @@
 #include "proxy/catalog.h"
 #include "proxy/message.h"
 
-#define KEY(text)                      \
-	{                              \
-		text, sizeof(text) - 1 \
-	}
-
 /* What a value is. Of an array: each of its elements. */
 enum shape {
 	OTHER = PUBLISH_NOTHING,
@@ -33,27 +28,27 @@ static const struct {
 	struct span key;
 	enum shape in, is;
 } members[] = {
-	{ KEY("content"), TOOL, BLOCK },
-	{ KEY("_meta"), TOOL, META },
-	{ KEY("messages"), PROMPT, MESSAGE },
-	{ KEY("_meta"), PROMPT, META },
-	{ KEY("contents"), READ, RESOURCE },
-	{ KEY("_meta"), READ, META },
-	{ KEY("taskId"), TASK, TASK_ID },
-	{ KEY("resultType"), TASK, TYPE },
-	{ KEY("result"), TASK, TOOL },
-	{ KEY("_meta"), TASK, META },
-	{ KEY("content"), MESSAGE, BLOCK },
-	{ KEY("uri"), BLOCK, LINK },
-	{ KEY("resource"), BLOCK, EMBEDDED },
-	{ KEY("_meta"), BLOCK, META },
-	{ KEY("uri"), EMBEDDED, LINK },
-	{ KEY("_meta"), EMBEDDED, META },
-	{ KEY("uri"), RESOURCE, URI },
-	{ KEY("_meta"), RESOURCE, META },
-	{ KEY("ui"), META, APP },
-	{ KEY("ui/resourceUri"), META, PAGE },
-	{ KEY("resourceUri"), APP, PAGE },
+	{ SPAN_INIT("content"), TOOL, BLOCK },
+	{ SPAN_INIT("_meta"), TOOL, META },
+	{ SPAN_INIT("messages"), PROMPT, MESSAGE },
+	{ SPAN_INIT("_meta"), PROMPT, META },
+	{ SPAN_INIT("contents"), READ, RESOURCE },
+	{ SPAN_INIT("_meta"), READ, META },
+	{ SPAN_INIT("taskId"), TASK, TASK_ID },
+	{ SPAN_INIT("resultType"), TASK, TYPE },
+	{ SPAN_INIT("result"), TASK, TOOL },
+	{ SPAN_INIT("_meta"), TASK, META },
+	{ SPAN_INIT("content"), MESSAGE, BLOCK },
+	{ SPAN_INIT("uri"), BLOCK, LINK },
+	{ SPAN_INIT("resource"), BLOCK, EMBEDDED },
+	{ SPAN_INIT("_meta"), BLOCK, META },
+	{ SPAN_INIT("uri"), EMBEDDED, LINK },
+	{ SPAN_INIT("_meta"), EMBEDDED, META },
+	{ SPAN_INIT("uri"), RESOURCE, URI },
+	{ SPAN_INIT("_meta"), RESOURCE, META },
+	{ SPAN_INIT("ui"), META, APP },
+	{ SPAN_INIT("ui/resourceUri"), META, PAGE },
+	{ SPAN_INIT("resourceUri"), APP, PAGE },
 };
 
 static enum shape shape_of(enum shape in, struct span key)
@@ -71,8 +66,9 @@ static enum shape shape_of(enum shape in, struct span key)
 /* Schemes that lead there without us. */
 static bool leads_itself(struct span uri)
 {
-	static const struct span schemes[] = { KEY("http:"), KEY("https:"),
-		                               KEY("data:") };
+	static const struct span schemes[] = { SPAN_INIT("http:"),
+		                               SPAN_INIT("https:"),
+		                               SPAN_INIT("data:") };
 
 	for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
 		if (span_eq_nocase(span_first(uri, schemes[i].len), schemes[i]))

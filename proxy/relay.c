@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/value.h"
+#include "proxy/aside.h"
 #include "proxy/backsession.h"
 #include "proxy/deliver.h"
 #include "proxy/downgrade.h"
@@ -12,28 +13,23 @@
 #include "proxy/task.h"
 #include "proxy/waiting.h"
 
-#define KEY(text)                      \
-	{                              \
-		text, sizeof(text) - 1 \
-	}
-
 static const struct scan_want wanted[RELAY_WANTS] = {
-	[RELAY_ID] = { KEY("id"), SCAN_ROOT },
-	[RELAY_METHOD_NAME] = { KEY("method"), SCAN_ROOT },
-	[RELAY_PARAMS] = { KEY("params"), SCAN_ROOT },
-	[RELAY_RESULT] = { KEY("result"), SCAN_ROOT },
-	[RELAY_ERROR] = { KEY("error"), SCAN_ROOT },
-	[RELAY_PARAMS_TOKEN] = { KEY("progressToken"), RELAY_PARAMS },
-	[RELAY_PARAMS_LEVEL] = { KEY("level"), RELAY_PARAMS },
-	[RELAY_RESULT_TYPE] = { KEY("resultType"), RELAY_RESULT },
-	[RELAY_RESULT_TTL] = { KEY("ttlMs"), RELAY_RESULT },
-	[RELAY_RESULT_SCOPE] = { KEY("cacheScope"), RELAY_RESULT },
-	[RELAY_RESULT_IS_ERROR] = { KEY("isError"), RELAY_RESULT },
-	[RELAY_RESULT_REQUESTS] = { KEY("inputRequests"), RELAY_RESULT },
-	[RELAY_RESULT_STATE] = { KEY("requestState"), RELAY_RESULT },
-	[RELAY_ERROR_CODE] = { KEY("code"), RELAY_ERROR },
-	[RELAY_ERROR_MESSAGE] = { KEY("message"), RELAY_ERROR },
-	[RELAY_ERROR_DATA] = { KEY("data"), RELAY_ERROR },
+	[RELAY_ID] = { SPAN_INIT("id"), SCAN_ROOT },
+	[RELAY_METHOD_NAME] = { SPAN_INIT("method"), SCAN_ROOT },
+	[RELAY_PARAMS] = { SPAN_INIT("params"), SCAN_ROOT },
+	[RELAY_RESULT] = { SPAN_INIT("result"), SCAN_ROOT },
+	[RELAY_ERROR] = { SPAN_INIT("error"), SCAN_ROOT },
+	[RELAY_PARAMS_TOKEN] = { SPAN_INIT("progressToken"), RELAY_PARAMS },
+	[RELAY_PARAMS_LEVEL] = { SPAN_INIT("level"), RELAY_PARAMS },
+	[RELAY_RESULT_TYPE] = { SPAN_INIT("resultType"), RELAY_RESULT },
+	[RELAY_RESULT_TTL] = { SPAN_INIT("ttlMs"), RELAY_RESULT },
+	[RELAY_RESULT_SCOPE] = { SPAN_INIT("cacheScope"), RELAY_RESULT },
+	[RELAY_RESULT_IS_ERROR] = { SPAN_INIT("isError"), RELAY_RESULT },
+	[RELAY_RESULT_REQUESTS] = { SPAN_INIT("inputRequests"), RELAY_RESULT },
+	[RELAY_RESULT_STATE] = { SPAN_INIT("requestState"), RELAY_RESULT },
+	[RELAY_ERROR_CODE] = { SPAN_INIT("code"), RELAY_ERROR },
+	[RELAY_ERROR_MESSAGE] = { SPAN_INIT("message"), RELAY_ERROR },
+	[RELAY_ERROR_DATA] = { SPAN_INIT("data"), RELAY_ERROR },
 };
 
 /* Of an answer that streams: its root and what may be missing in result. */
@@ -49,13 +45,13 @@ enum passing {
 };
 
 static const struct scan_want passing[PASSING] = {
-	[PASS_ID] = { KEY("id"), SCAN_ROOT },
-	[PASS_METHOD] = { KEY("method"), SCAN_ROOT },
-	[PASS_RESULT] = { KEY("result"), SCAN_ROOT },
-	[PASS_ERROR] = { KEY("error"), SCAN_ROOT },
-	[PASS_TYPE] = { KEY("resultType"), PASS_RESULT },
-	[PASS_TTL] = { KEY("ttlMs"), PASS_RESULT },
-	[PASS_SCOPE] = { KEY("cacheScope"), PASS_RESULT },
+	[PASS_ID] = { SPAN_INIT("id"), SCAN_ROOT },
+	[PASS_METHOD] = { SPAN_INIT("method"), SCAN_ROOT },
+	[PASS_RESULT] = { SPAN_INIT("result"), SCAN_ROOT },
+	[PASS_ERROR] = { SPAN_INIT("error"), SCAN_ROOT },
+	[PASS_TYPE] = { SPAN_INIT("resultType"), PASS_RESULT },
+	[PASS_TTL] = { SPAN_INIT("ttlMs"), PASS_RESULT },
+	[PASS_SCOPE] = { SPAN_INIT("cacheScope"), PASS_RESULT },
 };
 
 /* ---- messages before the last ---- */
@@ -607,9 +603,10 @@ static void on_head(struct exchange *x, const struct exchange_head *head)
 
 static bool sse_field(struct span s)
 {
-	static const struct span starts[] = { KEY("event:"), KEY("data:"),
-		                              KEY("id:"), KEY("retry:"),
-		                              KEY(":") };
+	static const struct span starts[] = {
+		SPAN_INIT("event:"), SPAN_INIT("data:"), SPAN_INIT("id:"),
+		SPAN_INIT("retry:"), SPAN_INIT(":")
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
 		size_t n = MIN(s.len, starts[i].len);
@@ -793,8 +790,11 @@ static void on_end(struct exchange *x, enum exchange_end why,
 	else if (rejoin_possible(c) &&
 	         (c->form == FORM_EVENTS || c->x.method == EXCHANGE_GET))
 		rejoin_later(c);
-	else
+	else {
+		if (why != EXCHANGE_REFUSED && why != EXCHANGE_BUSY)
+			aside_abandon(c);
 		relay_fail(c, OUTCOME_UNAVAILABLE, "%s", detail);
+	}
 }
 
 const struct exchange_ops relay_ops = {

@@ -24,7 +24,7 @@ struct session {
 	enum session_state state;
 	uint64_t number;
 	uint64_t identity; /* of the backend, to notice that it moved */
-	struct session_wait *waiting, **waiting_end;
+	struct session_wait *waiting;
 	struct sse sse;
 	struct buf hello; /* the initialize request */
 	struct buf in;
@@ -307,10 +307,8 @@ static struct session *make(struct sessions *s)
 {
 	struct session *n = calloc(1, sizeof(*n));
 
-	if (n) {
+	if (n)
 		n->all = s;
-		n->waiting_end = &n->waiting;
-	}
 	return n;
 }
 
@@ -575,6 +573,7 @@ static void send_small(struct sessions *s, struct snapshot *snap,
 	p->snap = snapshot_ref(snap);
 	p->x.ops = &post_ops;
 	p->x.method = method;
+	p->x.small = true;
 	p->x.snap = p->snap;
 	p->x.backend = backend;
 	p->x.body = buf_span(&p->body);

@@ -9,6 +9,7 @@
 #include "proxy/question.h"
 #include "proxy/relay.h"
 #include "proxy/sealed.h"
+#include "proxy/waiting.h"
 
 /* Texts of a SEALED_TASK. */
 enum { OWN, TOOL };
@@ -129,7 +130,7 @@ static bool accept_new(struct call *c, struct span id)
 	char own[TASK_ID_MAX];
 	int n = value_string(id, own, sizeof(own));
 	struct span tool = c->entry ? snapshot_text(c->snap, c->entry->name)
-	                            : span_of("", 0);
+	                            : buf_span(&c->tool);
 
 	if (c->client != VIEW_MODERN || !(c->caller.abilities & CLIENT_TASKS)) {
 		relay_fail(c, OUTCOME_ERROR,
@@ -205,6 +206,7 @@ bool task_follow(struct call *c, struct span result)
 	if (!task_required(c) || c->follows_task ||
 	    value_type(id) != VALUE_STRING || id.len > TASK_ID_MAX)
 		return false;
+	c->digest = waiting_call_digest(c);
 	c->follows_task = true;
 	c->id = ++c->proxy->next_id;
 	ask_for(&next, c->id, "tasks/result", id);

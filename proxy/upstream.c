@@ -126,7 +126,7 @@ void exchange_finish(struct exchange *x, enum exchange_end why,
 	struct pool *pool = exchange_pool(x);
 	bool held = x->state == CONNECTING || x->state == SENT ||
 	            x->state == ANSWERING || x->state == FETCHING;
-	bool had_turn = held || x->state == FAILING;
+	bool had_turn = exchange_counts(x) && (held || x->state == FAILING);
 
 	loop_timer_stop(up->loop, &x->timer);
 	if (held)
@@ -156,7 +156,7 @@ static void dispatch(struct exchange *x)
 	const struct backend *b = exchange_backend(x);
 	struct pool *pool = exchange_pool(x);
 
-	if (!x->stream && pool->n_busy >= b->max_connections) {
+	if (exchange_counts(x) && pool->n_busy >= b->max_connections) {
 		x->state = QUEUED;
 		x->next = NULL;
 		x->prev = pool->queue_end;
@@ -204,7 +204,7 @@ void exchange_cancel(struct exchange *x)
 
 	struct pool *pool = exchange_pool(x);
 	bool held = x->state >= CONNECTING;
-	bool had_turn = held || x->state == FAILING;
+	bool had_turn = exchange_counts(x) && (held || x->state == FAILING);
 
 	loop_timer_stop(x->up->loop, &x->timer);
 	if (x->state == QUEUED)

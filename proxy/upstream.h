@@ -76,6 +76,9 @@ struct exchange {
 	   max_connections, may be of any size, says nothing about how well
 	   the backend is, and stream_idle_timeout is the only limit. */
 	bool stream;
+	/* It says something about what already has a connection, which may wait
+	   for it: it takes none of max_connections either. */
+	bool small;
 	/* upstream's own */
 	struct upstream *up;
 	struct link *link;

@@ -160,6 +160,8 @@ uint64_t waiting_call_digest(const struct call *c)
 	char name[MESSAGE_URI_MAX];
 	int n = value_string(raw, name, sizeof(name));
 
+	if (c->follows_task) /* its body asks for the task by now */
+		return c->digest;
 	return waiting_digest(c->method->name,
 	                      span_of(name, n < 0 ? 0 : (size_t)n),
 	                      value_get(params, SPAN("arguments")));
@@ -587,12 +589,11 @@ static bool all_answered(const struct waiting *w)
 }
 
 void waiting_answer(struct proxy *proxy, const struct sealed *s,
-                    struct span result, struct span error)
+                    struct span result)
 {
 	struct waiting *w = find_asked(proxy, s);
 	struct question *q = NULL;
 
-	(void)error;
 	for (size_t i = 0; w && i < w->n; i++)
 		if (w->q[i].open && span_eq(buf_span(&w->q[i].id), s->texts[0]))
 			q = &w->q[i];

@@ -58,11 +58,11 @@ void waiting_ask(struct call *c, struct span requests, struct span state);
 
 /*
  * A client's answer to such a question: s is its sealed id, the call is one of
- * this worker. result or error is the raw member; the other is empty. Does
+ * this worker. result is the raw member; empty when it is an error. Does
  * nothing when nobody waits for it any more.
  */
 void waiting_answer(struct proxy *proxy, const struct sealed *s,
-                    struct span result, struct span error);
+                    struct span result);
 
 /* ---- both ---- */
 

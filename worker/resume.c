@@ -122,7 +122,7 @@ static bool pass_in(struct request *r, const struct h1_request *head,
 	struct worker *w = r->conn->w;
 
 	if (handover_is_here(w, &s->place)) {
-		waiting_answer(&w->proxy, s, m->result, m->error);
+		waiting_answer(&w->proxy, s, m->result);
 		return false;
 	}
 	if (!handover_can(r, &s->place))

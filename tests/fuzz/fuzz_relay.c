@@ -387,7 +387,7 @@ static void answer_all(struct span result)
 			    value_get(span_from(text, 6), SPAN("id")), &id) &&
 		    sealed_read(snap, SPAN(""), SEALED_BIT(SEALED_INPUT), id, 0,
 		                &s, &room) == SEALED_OK)
-			waiting_answer(&proxy, &s, result, span_of("", 0));
+			waiting_answer(&proxy, &s, result);
 		sealed_free(&room);
 	}
 }
