@@ -89,6 +89,7 @@ void backsession_begin(struct call *c)
 
 	c->key = (struct session_key){ .abilities = c->abilities };
 	c->single = false;
+	c->session = 0;
 	c->given.max = FIELDS_MAX;
 	buf_reset(&c->given);
 	if (c->server != VIEW_LEGACY || !(b->flags & BACKEND_PER_CLIENT))
@@ -116,11 +117,21 @@ static void on_session(struct session_wait *w, const char *error)
 		call_send(c);
 }
 
+static void leave(struct call *c)
+{
+	if (!c->session)
+		return;
+	session_leave(c->proxy->sessions, c->snap, c->backend, c->key,
+	              c->session);
+	c->session = 0;
+}
+
 bool backsession_ready(struct call *c)
 {
 	struct sessions *all = c->proxy->sessions;
 
-	/* A retry drops the fields of the session before. */
+	/* A retry drops the session before, and its fields. */
+	leave(c);
 	c->fields.len = c->own_fields;
 	if (c->given.len) {
 		buf_add_span(&c->fields, buf_span(&c->given));
@@ -129,13 +140,14 @@ bool backsession_ready(struct call *c)
 	if (c->key.owner && !session_exists(all, c->snap, c->backend, c->key) &&
 	    !session_room(all, c->snap)) {
 		relay_fail(c, OUTCOME_UNAVAILABLE,
-		           "too many clients have sessions of their own");
+		           "too many clients have sessions of their own; try "
+		           "again later");
 		return false;
 	}
 	c->wait.done = on_session;
 	if (!session_want(all, c->snap, c->backend, c->key, &c->wait))
 		return false;
-	c->session = session_number(all, c->snap, c->backend, c->key);
+	c->session = session_enter(all, c->snap, c->backend, c->key);
 	session_fields(all, c->snap, c->backend, c->key, &c->fields);
 	return true;
 }
@@ -151,6 +163,7 @@ void backsession_lost(struct call *c)
 
 void backsession_end(struct call *c)
 {
+	leave(c);
 	if (!c->single)
 		return;
 	c->single = false;

@@ -20,7 +20,8 @@ struct session {
 	struct snapshot *snap; /* held while opening */
 	uint32_t backend;      /* index in snap */
 	struct session_key key;
-	uint64_t used_ms;
+	uint64_t used_ms; /* last wanted, or left */
+	uint32_t users;   /* calls that run in it */
 	enum session_state state;
 	uint64_t number;
 	uint64_t identity; /* of the backend, to notice that it moved */
@@ -292,6 +293,7 @@ static void open_session(struct session *n, struct snapshot *snap,
 	n->backend = backend;
 	n->identity = identify(snap, backend);
 	n->number++;
+	n->users = 0;
 	n->answered = false;
 	n->logs = false;
 	n->step = GREETING;
@@ -349,6 +351,27 @@ void session_lost(struct sessions *s, const struct snapshot *snap,
 
 	if (n && n->state == OPEN && n->number == number)
 		n->state = CLOSED;
+}
+
+uint64_t session_enter(struct sessions *s, const struct snapshot *snap,
+                       uint32_t backend, struct session_key key)
+{
+	struct session *n = get(s, snap, backend, key);
+
+	assert(n && n->state == OPEN);
+	n->users++;
+	return n->number;
+}
+
+void session_leave(struct sessions *s, const struct snapshot *snap,
+                   uint32_t backend, struct session_key key, uint64_t number)
+{
+	struct session *n = get(s, snap, backend, key);
+
+	if (!n || n->number != number || n->users == 0)
+		return;
+	n->users--;
+	n->used_ms = loop_now_ms(s->loop);
 }
 
 uint64_t session_number(const struct sessions *s, const struct snapshot *snap,
@@ -431,7 +454,7 @@ bool session_room(struct sessions *s, struct snapshot *snap)
 	for (uint32_t i = 0; i < snap->head->backends.len; i++)
 		for (struct session *n = s->of[snapshot_backend(snap, i)->slot];
 		     n; n = n->next)
-			if (n->key.owner && n->state != OPENING &&
+			if (n->key.owner && n->state != OPENING && !n->users &&
 			    (!oldest || n->used_ms < oldest->used_ms)) {
 				oldest = n;
 				at = i;

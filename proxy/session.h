@@ -62,6 +62,18 @@ bool session_want(struct sessions *s, struct snapshot *snap, uint32_t backend,
 void session_forgo(struct session_wait *w);
 
 /*
+ * A call runs in the open session from now on, until session_leave() with the
+ * number that this returns: session_room() does not close it.
+ */
+uint64_t session_enter(struct sessions *s, const struct snapshot *snap,
+                       uint32_t backend, struct session_key key);
+
+/* Harmless when the session is a newer one, or gone; number 0: never entered.
+ */
+void session_leave(struct sessions *s, const struct snapshot *snap,
+                   uint32_t backend, struct session_key key, uint64_t number);
+
+/*
  * The backend does not know the session that number belongs to any more. A
  * newer one stays.
  */
@@ -70,7 +82,7 @@ void session_lost(struct sessions *s, const struct snapshot *snap,
 
 /*
  * May there be another session with an owner? Makes room when there are
- * SESSION_OWNED_MAX, by closing the one that has been idle longest.
+ * SESSION_OWNED_MAX, by closing the one that has been unused longest.
  */
 MUST_CHECK bool session_room(struct sessions *s, struct snapshot *snap);
 

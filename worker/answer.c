@@ -313,3 +313,15 @@ void answer_problem(struct request *r, const struct problem *p, struct span id,
 	}
 	answer_text(r, p->status, "application/json", fields, buf_span(b));
 }
+
+void answer_event(struct reply *reply, struct span json)
+{
+	const struct span start = SPAN("event: message\ndata: ");
+	const struct iovec iov[] = {
+		{ (void *)(uintptr_t)start.at, start.len },
+		{ (void *)(uintptr_t)json.at, json.len },
+		{ (void *)(uintptr_t) "\n\n", 2 },
+	};
+
+	reply->ops->more(reply, iov, ARRAY_LEN(iov));
+}

@@ -23,6 +23,9 @@ void answer_send(struct request *r, int status, const char *type,
 void answer_text(struct request *r, int status, const char *type,
                  struct span more_fields, struct span body);
 
+/* One message of an event stream that has begun. json has no line ends. */
+void answer_event(struct reply *reply, struct span json);
+
 /*
  * An error of the endpoint: a JSON-RPC error with the id of the request, when
  * it has one, under the problem's HTTP status. An element of a batch has no

@@ -57,17 +57,6 @@ static void pass(struct batch *b, const struct iovec *iov, int n)
 	to->ops->more(to, iov, n);
 }
 
-static void send_event(struct batch *b, struct span json)
-{
-	struct iovec iov[] = {
-		{ (void *)(uintptr_t) "event: message\ndata: ", 21 },
-		{ (void *)(uintptr_t)json.at, json.len },
-		{ (void *)(uintptr_t) "\n\n", 2 },
-	};
-
-	pass(b, iov, ARRAY_LEN(iov));
-}
-
 /* From now on it is an event stream; what is ready goes out first. */
 static void open_events(struct batch *b)
 {
@@ -84,7 +73,7 @@ static void open_events(struct batch *b)
 	buf_putc(&b->answers, ']');
 	value_iter_init(&it, buf_span(&b->answers));
 	while (value_array_next(&it, &answer))
-		send_event(b, answer);
+		answer_event(to, answer);
 	buf_free(&b->answers);
 }
 
@@ -92,7 +81,7 @@ static void open_events(struct batch *b)
  * event. Only what is valid JSON may be rewritten. */
 static void add_answer(struct batch *b, struct buf *json)
 {
-	const struct reply *to = &b->whole->reply;
+	struct reply *to = &b->whole->reply;
 
 	for (size_t i = 0; i < json->len; i++)
 		if (json->bytes[i] == '\n' || json->bytes[i] == '\r')
@@ -100,7 +89,7 @@ static void add_answer(struct batch *b, struct buf *json)
 	if (!to->accepts_json)
 		open_events(b);
 	if (b->events) {
-		send_event(b, buf_span(json));
+		answer_event(to, buf_span(json));
 		return;
 	}
 	buf_putc(&b->answers, b->answers.len ? ',' : '[');
@@ -323,10 +312,7 @@ static void finish(struct batch *b)
 	}
 	buf_putc(&b->answers, ']');
 	if (buf_err(&b->answers) < 0) {
-		struct problem p;
-
-		problem_set(&p, 503, RPC_BUSY, "Out of memory");
-		answer_problem(r, &p, span_of("", 0), span_of("", 0));
+		request_busy(r, span_of("", 0));
 		return;
 	}
 	iov = (struct iovec){ b->answers.bytes, b->answers.len };
@@ -428,8 +414,7 @@ void batch_start(struct request *r, const struct h1_request *head,
 		begin_some(r->batch);
 		return;
 	}
-	problem_set(&p, 503, RPC_BUSY, "Out of memory");
-	answer_problem(r, &p, span_of("", 0), span_of("", 0));
+	request_busy(r, span_of("", 0));
 }
 
 void batch_cancel(struct batch *b)

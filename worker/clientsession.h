@@ -13,6 +13,10 @@
 
 #include "worker/request.h"
 
+/* Bytes of what is said of sessions with backends, sealed in a client's id of
+ * REQUEST_SESSION_MAX characters. */
+#define CLIENTSESSION_BACKENDS_MAX 2900
+
 /*
  * Who calls and what it can do: fills r->caller, from the session of a legacy
  * message, or from the metadata of a modern one. m->revision becomes the
@@ -35,12 +39,11 @@ uint32_t clientsession_abilities(struct span capabilities,
 
 /*
  * The answer to an initialize hands a session id out; sessions are the client's
- * own with backends (proxy/backsession). False: session ids are off, or this
- * one would be too long.
+ * own with backends (proxy/backsession). False: they are not in it, for it
+ * would be too long, or there is none: session ids are off.
  */
-MUST_CHECK bool clientsession_open(struct request *r, uint32_t abilities,
-                                   enum revision revision,
-                                   struct span sessions);
+bool clientsession_open(struct request *r, uint32_t abilities,
+                        enum revision revision, struct span sessions);
 
 /* May a DELETE end a session here? Not without one (then it is 405). */
 bool clientsession_can_end(const struct request *r, const struct h1_head *head);

@@ -144,6 +144,90 @@ int identity_adopt(struct identity *id, const struct snapshot *snap)
 	return load_keys(id, snap);
 }
 
+static bool same_texts(const struct snapshot *a, struct ref x,
+                       const struct snapshot *b, struct ref y)
+{
+	const struct ref *p = snapshot_array(a, x), *q = snapshot_array(b, y);
+
+	if (x.len != y.len)
+		return false;
+	for (uint32_t i = 0; i < x.len; i++)
+		if (!span_eq(snapshot_text(a, p[i]), snapshot_text(b, q[i])))
+			return false;
+	return true;
+}
+
+struct scope_set identity_scopes(const struct snapshot *from,
+                                 const struct scope_set *set,
+                                 const struct snapshot *to)
+{
+	const struct ref *names = snapshot_array(from, from->head->scopes);
+	struct scope_set moved = { { 0 } };
+
+	for (unsigned i = 0; i < from->head->scopes.len; i++) {
+		int at = snapshot_scope(to, snapshot_text(from, names[i]));
+
+		if (at >= 0 && scope_set_has(set, i))
+			scope_set_add(&moved, (unsigned)at);
+	}
+	return moved;
+}
+
+static bool same_scopes(const struct snapshot *a, const struct scope_set *x,
+                        const struct snapshot *b, const struct scope_set *y)
+{
+	struct scope_set there = identity_scopes(a, x, b);
+	struct scope_set back = identity_scopes(b, y, a);
+
+	return memcmp(&there, y, sizeof(there)) == 0 &&
+	       memcmp(&back, x, sizeof(back)) == 0;
+}
+
+static bool same_tokens(const struct snapshot *a, const struct snapshot *b)
+{
+	const struct token_row *p = snapshot_array(a, a->head->tokens);
+	const struct token_row *q = snapshot_array(b, b->head->tokens);
+
+	if (a->head->tokens.len != b->head->tokens.len)
+		return false;
+	for (uint32_t i = 0; i < a->head->tokens.len; i++)
+		if (memcmp(p[i].hash, q[i].hash, sizeof(p[i].hash)) != 0 ||
+		    !same_scopes(a, &p[i].scopes, b, &q[i].scopes) ||
+		    !span_eq(snapshot_text(a, p[i].client_id),
+		             snapshot_text(b, q[i].client_id)) ||
+		    !span_eq(snapshot_text(a, p[i].subject),
+		             snapshot_text(b, q[i].subject)))
+			return false;
+	return true;
+}
+
+static bool same_keys(const struct snapshot *a, const struct snapshot *b)
+{
+	const struct key_row *p = snapshot_array(a, a->head->keys);
+	const struct key_row *q = snapshot_array(b, b->head->keys);
+
+	if (a->head->keys.len != b->head->keys.len)
+		return false;
+	for (uint32_t i = 0; i < a->head->keys.len; i++)
+		if (!span_eq(snapshot_text(a, p[i].der),
+		             snapshot_text(b, q[i].der)) ||
+		    !span_eq(snapshot_text(a, p[i].kid),
+		             snapshot_text(b, q[i].kid)))
+			return false;
+	return true;
+}
+
+bool identity_same(const struct snapshot *a, const struct snapshot *b)
+{
+	return a->settings->auth_enabled == b->settings->auth_enabled &&
+	       a->head->jwt_algorithms == b->head->jwt_algorithms &&
+	       same_scopes(a, &a->head->required, b, &b->head->required) &&
+	       same_texts(a, a->head->audiences, b, b->head->audiences) &&
+	       span_eq(snapshot_text(a, a->head->issuer),
+	               snapshot_text(b, b->head->issuer)) &&
+	       same_tokens(a, b) && same_keys(a, b);
+}
+
 /*
  * The last bytes of a token are those of its signature: as good as random, so
  * they spread well. What they choose is only where to look; the whole token is

@@ -15,7 +15,8 @@
 #include "shm/snapshot.h"
 
 struct principal {
-	bool everything; /* authentication is off: no scope is asked for */
+	bool everything; /* authentication is off: no scope is asked for, and
+	                    who says nothing */
 	struct verdict who;
 };
 
@@ -53,6 +54,16 @@ void identity_free(struct identity *id);
 
 /* A new snapshot: its keys are loaded. 0, -ENOMEM, or -EINVAL: a bad key. */
 MUST_CHECK int identity_adopt(struct identity *id, const struct snapshot *snap);
+
+/* Do both know the same callers, by the same tokens and keys, with the same
+ * scopes, and ask for the same scopes of everybody? */
+bool identity_same(const struct snapshot *a, const struct snapshot *b);
+
+/* A set of scopes by their places in another configuration. Those that it does
+ * not name are not in it. */
+struct scope_set identity_scopes(const struct snapshot *from,
+                                 const struct scope_set *set,
+                                 const struct snapshot *to);
 
 /*
  * Judge the value of an Authorization field (RFC 6750, section 2.1).

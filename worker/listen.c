@@ -12,6 +12,10 @@
 #include "worker/clientsession.h"
 #include "worker/stream.h"
 
+/* A number that is a macro, in a literal. */
+#define DIGITS(n) #n
+#define TEXT(n)   DIGITS(n)
+
 static void refuse(struct request *r, int status, int code, struct span id,
                    const char *fields, const char *text)
 {
@@ -69,10 +73,11 @@ static const char *grant(struct request *r, struct span list, struct grants *g)
 
 		if (n < 0)
 			return "notifications.resourceSubscriptions must hold "
-			       "URIs of at most 4096 bytes";
+			       "URIs of at most " TEXT(
+				       MESSAGE_URI_MAX) " bytes";
 		if (g->asked++ == LISTEN_URIS_MAX)
-			return "notifications.resourceSubscriptions may have "
-			       "128 elements";
+			return "notifications.resourceSubscriptions may "
+			       "have " TEXT(LISTEN_URIS_MAX) " elements";
 		if (!stream_may_watch(r, WATCH_RESOURCE,
 		                      span_of(uri, (size_t)n)))
 			continue;
@@ -98,7 +103,8 @@ static const char *grant_tasks(struct request *r, struct span list,
 		if (value_type(raw) != VALUE_STRING)
 			return "notifications.taskIds must hold strings";
 		if (g->tasks_asked++ == LISTEN_TASKS_MAX)
-			return "notifications.taskIds may have 128 elements";
+			return "notifications.taskIds may have " TEXT(
+				LISTEN_TASKS_MAX) " elements";
 		/* No id of ours needs an escape. */
 		if (value_string_plain(raw, &id) &&
 		    stream_may_watch(r, WATCH_TASK, id))
@@ -127,7 +133,7 @@ static uint8_t acknowledge(struct buf *b, const struct message *m,
 	buf_reset(b);
 	buf_puts(b, "{\"jsonrpc\":\"2.0\",\"method\":"
 	            "\"notifications/subscriptions/acknowledged\",\"params\":{"
-	            "\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":");
+	            "\"_meta\":{\"" STREAM_ID "\":");
 	buf_add_span(b, m->id);
 	buf_puts(b, "},\"notifications\":{");
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
@@ -170,7 +176,7 @@ static void begin(struct request *r, const struct message *m,
 
 	if (!open) {
 		buf_free(&first);
-		too_many(r, m->id);
+		request_busy(r, m->id);
 		return;
 	}
 	for (size_t i = 0; i < g->n; i++) {
@@ -199,8 +205,10 @@ void listen_open(struct request *r, const struct message *m)
 	fault = grant_all(r, m->notifications, &g);
 	if (fault)
 		refuse(r, 200, RPC_INVALID_PARAMS, m->id, "", fault);
-	else if (stream_is_full(r->conn->w) || buf_err(&g.texts) < 0)
+	else if (stream_is_full(r->conn->w))
 		too_many(r, m->id);
+	else if (buf_err(&g.texts) < 0)
+		request_busy(r, m->id);
 	else
 		begin(r, m, &g);
 	buf_free(&g.texts);

@@ -154,8 +154,7 @@ static void initialize(struct request *r, const struct message *m)
 	abilities = clientsession_abilities(m->client_capabilities, revision);
 	if (login_begin(r, m, abilities, revision))
 		return;
-	if (!clientsession_open(r, abilities, revision, span_of("", 0)))
-		r->session = span_of("", 0);
+	(void)clientsession_open(r, abilities, revision, span_of("", 0));
 	local_initialized(r, m->id, revision);
 }
 
@@ -172,11 +171,11 @@ static void discover(struct request *r, const struct message *m)
 	send_result(r);
 }
 
-static void empty_result(struct request *r, const struct message *m)
+void local_empty(struct request *r, struct span id)
 {
 	struct buf *b = &r->conn->w->page;
 
-	local_start_result(b, m->id);
+	local_start_result(b, id);
 	buf_puts(b, "}}");
 	send_result(r);
 }
@@ -196,7 +195,7 @@ static void set_level(struct request *r, const struct message *m)
 		clients_set_level(&r->conn->w->board->clients,
 		                  r->caller.session, message_level(m->level),
 		                  clock_utc_ms() / 1000);
-	empty_result(r, m);
+	local_empty(r, m->id);
 }
 
 static void list(struct request *r, const struct message *m)
@@ -259,7 +258,7 @@ void local_method(struct request *r, const struct message *m)
 		initialize(r, m);
 		return;
 	case WORK_EMPTY:
-		empty_result(r, m);
+		local_empty(r, m->id);
 		return;
 	case WORK_SET_LEVEL:
 		set_level(r, m);

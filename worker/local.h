@@ -23,6 +23,9 @@ void local_method(struct request *r, const struct message *m);
 void local_initialized(struct request *r, struct span id,
                        enum revision revision);
 
+/* An empty result for the request with this raw id. */
+void local_empty(struct request *r, struct span id);
+
 /* tools/call of an own tool; e is an ENTRY_OWN entry. */
 void local_own_tool(struct request *r, const struct message *m,
                     const struct entry *e);

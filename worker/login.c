@@ -32,28 +32,37 @@ static bool has_own_sessions(const struct snapshot *snap, uint32_t i)
 	       (snapshot_origin(snap, i)->eras & ERA_LEGACY);
 }
 
+/* One that does not fit in the client's id is given up, not the others. */
+static void add_row(struct row *row, struct buf *lines)
+{
+	struct request *r = row->login->r;
+	struct sessions *all = r->conn->w->proxy.sessions;
+	struct buf line = { .max = CLIENTSESSION_BACKENDS_MAX - lines->len };
+
+	backsession_add(r->snap, row->backend,
+	                session_id(all, r->snap, row->backend, row->key),
+	                session_version(all, r->snap, row->backend, row->key),
+	                &line);
+	row->open = buf_err(&line) == 0;
+	buf_add_span(lines, buf_span(&line));
+	buf_free(&line);
+}
+
 /* The client gets what there is. */
 static void finish(struct login *l)
 {
 	struct request *r = l->r;
 	struct sessions *all = r->conn->w->proxy.sessions;
-	struct buf lines = { .max = REQUEST_SESSION_MAX };
+	struct buf lines = { .max = CLIENTSESSION_BACKENDS_MAX };
 	enum revision revision = l->revision;
 	struct buf id = l->id;
 
-	for (size_t i = 0; i < l->n; i++) {
-		struct row *row = &l->rows[i];
-
-		if (!row->open)
-			continue;
-		backsession_add(
-			r->snap, row->backend,
-			session_id(all, r->snap, row->backend, row->key),
-			session_version(all, r->snap, row->backend, row->key),
-			&lines);
-	}
+	for (size_t i = 0; i < l->n; i++)
+		if (l->rows[i].open)
+			add_row(&l->rows[i], &lines);
 	l->id = (struct buf){ 0 };
-	if (clientsession_open(r, l->abilities, revision, buf_span(&lines))) {
+	if (buf_err(&lines) == 0 &&
+	    clientsession_open(r, l->abilities, revision, buf_span(&lines))) {
 		for (size_t i = 0; i < l->n; i++)
 			if (l->rows[i].open)
 				session_release(all, r->snap,

@@ -77,8 +77,7 @@ enum resume_result resume_request(struct request *r,
 	digest = waiting_digest(m->method->name,
 	                        span_of(route->name, route->name_len),
 	                        m->arguments);
-	if (route->own ||
-	    s.backend != sealed_backend(r->snap, route->backend) ||
+	if (s.backend != sealed_backend(r->snap, route->backend) ||
 	    s.digest != digest)
 		return refuse(p, RPC_INVALID_PARAMS,
 		              "requestState belongs to another request");

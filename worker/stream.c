@@ -13,9 +13,8 @@
 #include "worker/answer.h"
 #include "worker/local.h"
 
-#define SESSIONS     1024                /* buckets */
-#define TASK_MAX     (2 * TAP_EVENT_MAX) /* bytes of what is told of one */
-#define ID_OF_STREAM "io.modelcontextprotocol/subscriptionId"
+#define SESSIONS 1024                /* buckets */
+#define TASK_MAX (2 * TAP_EVENT_MAX) /* bytes of what is told of one */
 
 /* A resource or a task that a stream's client wants to hear of. */
 struct wish {
@@ -76,17 +75,6 @@ static const struct {
 
 /* ---- what is sent ---- */
 
-static void send_event(struct request *r, struct span json)
-{
-	struct iovec iov[] = {
-		{ (void *)(uintptr_t) "event: message\ndata: ", 21 },
-		{ (void *)(uintptr_t)json.at, json.len },
-		{ (void *)(uintptr_t) "\n\n", 2 },
-	};
-
-	r->reply.ops->more(&r->reply, iov, ARRAY_LEN(iov));
-}
-
 static void send_comment(struct request *r)
 {
 	struct iovec iov = { (void *)(uintptr_t) ":\n\n", 3 };
@@ -110,12 +98,12 @@ static void notify(struct stream *s, const char *notification, struct span uri)
 	}
 	if (meta) {
 		buf_puts(b, uri.len ? ",\"_meta\":{" : "\"_meta\":{");
-		buf_puts(b, "\"io.modelcontextprotocol/subscriptionId\":");
+		buf_puts(b, "\"" STREAM_ID "\":");
 		buf_add(b, s->id, s->id_len);
 		buf_putc(b, '}');
 	}
 	buf_puts(b, uri.len || meta ? "}}" : "}");
-	send_event(s->r, buf_span(b));
+	answer_event(&s->r->reply, buf_span(b));
 }
 
 static void tell_wish(struct wish *wish)
@@ -126,7 +114,7 @@ static void tell_wish(struct wish *wish)
 		       span_of(wish->uri, wish->len));
 		return;
 	}
-	send_event(wish->stream->r, buf_span(&wish->latest));
+	answer_event(&wish->stream->r->reply, buf_span(&wish->latest));
 	buf_free(&wish->latest);
 }
 
@@ -171,7 +159,7 @@ static void release(struct stream *s)
 		return;
 	loop_timer_stop(s->r->conn->w->loop, &s->hold);
 	s->held = (struct buf){ 0 };
-	send_event(s->r, buf_span(&held));
+	answer_event(&s->r->reply, buf_span(&held));
 	buf_free(&held);
 }
 
@@ -184,10 +172,10 @@ static void end_stream(struct stream *s)
 	if (s->id_len) {
 		local_start_result(b, span_of(s->id, s->id_len));
 		buf_puts(b, "\"resultType\":\"complete\",\"_meta\":{"
-		            "\"io.modelcontextprotocol/subscriptionId\":");
+		            "\"" STREAM_ID "\":");
 		buf_add(b, s->id, s->id_len);
 		buf_puts(b, "}}}");
-		send_event(r, buf_span(b));
+		answer_event(&r->reply, buf_span(b));
 	}
 	stream_leave(r);
 	r->reply.outcome = OUTCOME_SUCCESS;
@@ -292,11 +280,11 @@ static void compose(const struct wish *wish, struct span task, struct buf *b)
 		publish_member(&how, key, value, b);
 		buf_putc(b, ',');
 	}
-	buf_puts(b, "\"_meta\":{\"" ID_OF_STREAM "\":");
+	buf_puts(b, "\"_meta\":{\"" STREAM_ID "\":");
 	buf_add(b, s->id, s->id_len);
 	value_iter_init(&it, value_get(task, SPAN("_meta")));
 	while (value_object_next(&it, &key, &value)) {
-		if (value_string_eq(key, SPAN(ID_OF_STREAM)))
+		if (value_string_eq(key, SPAN(STREAM_ID)))
 			continue;
 		buf_putc(b, ',');
 		buf_add_span(b, key);
@@ -556,6 +544,15 @@ void stream_resubscribe(struct worker *w, uint64_t session)
 
 /* ---- the board ---- */
 
+/* Its session, or the token that it came with, is not good any more. */
+static bool has_expired(const struct stream *s, int64_t now_s)
+{
+	const struct principal *p = &s->r->principal;
+
+	return (s->session && s->r->caller.session_expires_s <= now_s) ||
+	       (!p->everything && p->who.expires_s <= now_s);
+}
+
 /* Sessions whose streams are there, until they expire. */
 static void refresh(struct streams *all)
 {
@@ -565,7 +562,7 @@ static void refresh(struct streams *all)
 	all->refresh_ms = loop_now_ms(all->w->loop);
 	for (struct stream *s = all->first; s; s = next) {
 		next = s->next;
-		if (s->session && s->r->caller.session_expires_s <= now_s)
+		if (has_expired(s, now_s))
 			end_stream(s);
 		else if (s->session && s->wishes)
 			clients_seen(&all->w->board->clients, s->session,
@@ -687,7 +684,7 @@ bool stream_open(struct request *r, uint8_t bits, struct span id,
 	enter(all, s);
 	r->reply.ops->begin(&r->reply, 200, REPLY_EVENTS);
 	if (first.len)
-		send_event(r, first);
+		answer_event(&r->reply, first);
 	else
 		send_comment(r);
 	if (all->w->draining)
@@ -738,29 +735,13 @@ void stream_end_all(struct worker *w)
 
 /* ---- another snapshot ---- */
 
-/* The caller's scopes, by their places in the new configuration. Scopes that
- * the old one did not name are not known of him. */
-static void move_scopes(struct request *r, const struct snapshot *to)
-{
-	const struct ref *names =
-		snapshot_array(r->snap, r->snap->head->scopes);
-	struct scope_set moved = { { 0 } };
-
-	for (unsigned i = 0; i < r->snap->head->scopes.len; i++) {
-		int at = snapshot_scope(to, snapshot_text(r->snap, names[i]));
-
-		if (at >= 0 && scope_set_has(&r->principal.who.scopes, i))
-			scope_set_add(&moved, (unsigned)at);
-	}
-	r->principal.who.scopes = moved;
-}
-
 static void move(struct stream *s, struct snapshot *to)
 {
 	struct request *r = s->r;
 
 	if (r->snap->head->config_generation != to->head->config_generation)
-		move_scopes(r, to);
+		r->principal.who.scopes =
+			identity_scopes(r->snap, &r->principal.who.scopes, to);
 	snapshot_unref(r->snap);
 	r->snap = snapshot_ref(to);
 	for (struct wish *wish = s->wishes; wish; wish = wish->next)
@@ -774,13 +755,12 @@ void streams_adopt(struct worker *w, const struct snapshot *old)
 	struct streams *all = w->streams;
 
 	watches_adopt(all->watches, w->snap);
+	/* Whom these tokens belong to may be another matter now: they come
+	 * again, and are asked. */
+	if (old && !identity_same(old, w->snap))
+		stream_end_all(w);
 	for (struct stream *s = all->first; s; s = s->next)
 		move(s, w->snap);
-	if (!old || !all->first)
-		return;
-	/* Who came without a token is asked for one now. */
-	if (w->snap->settings->auth_enabled && !old->settings->auth_enabled)
-		stream_end_all(w);
-	else
+	if (old && all->first)
 		compare(all, old, w->snap);
 }

@@ -11,7 +11,9 @@
  *
  * A long-lived stream is the exception to the rule that a request is served by
  * one snapshot: it moves to each new one, its caller's scopes by their names,
- * and what it watches is routed and judged anew.
+ * and what it watches is routed and judged anew. It ends when its session or
+ * its caller's token expires, and when the configuration changes who the
+ * callers are: then its client comes again.
  */
 #ifndef WORKER_STREAM_H
 #define WORKER_STREAM_H
@@ -19,11 +21,14 @@
 #include "proxy/watch.h"
 #include "worker/request.h"
 
-#define STREAM_GATHER_MS  50    /* changes of lists told as one */
-#define STREAM_CALM_MS    500   /* between two of the same kind, at least */
-#define STREAM_POLL_MS    50    /* between two looks at the board */
-#define STREAM_REFRESH_MS 20000 /* its session's rows are in use */
-#define STREAM_HOLD_MS    1000  /* until backends know what is watched */
+#define STREAM_GATHER_MS  50   /* changes of lists told as one */
+#define STREAM_CALM_MS    500  /* between two of the same kind, at least */
+#define STREAM_POLL_MS    50   /* between two looks at the board */
+#define STREAM_REFRESH_MS 5000 /* has it expired; its session is in use */
+#define STREAM_HOLD_MS    1000 /* until backends know what is watched */
+
+/* The member of _meta that says which subscriptions/listen is meant. */
+#define STREAM_ID "io.modelcontextprotocol/subscriptionId"
 
 #define LISTENS_TOOLS     1u
 #define LISTENS_PROMPTS   2u

@@ -47,18 +47,6 @@ static struct span backend_name(const struct request *r)
 	                     snapshot_backend(r->snap, r->backend)->name);
 }
 
-static void answer_empty(struct request *r, struct span id)
-{
-	struct buf *b = &r->conn->w->page;
-
-	local_start_result(b, id);
-	buf_puts(b, "}}");
-
-	struct iovec iov = { b->bytes, b->len };
-	r->reply.outcome = OUTCOME_SUCCESS;
-	r->reply.ops->whole(&r->reply, 200, REPLY_JSON, &iov, 1);
-}
-
 /* The backend has accepted it. False fills *why: there is no room. */
 static bool record(struct subscribing *s, struct problem *why)
 {
@@ -89,7 +77,7 @@ static void on_look(struct timer *t)
 	     clients_settled(&r->conn->w->board->clients, r->caller.session,
 	                     span_of(s->uri, s->len))) ||
 	    loop_now_ms(loop) >= s->until_ms)
-		answer_empty(r, buf_span(&s->id));
+		local_empty(r, buf_span(&s->id));
 	else
 		loop_timer(loop, t, LOOK_MS, on_look);
 }
@@ -180,6 +168,7 @@ static void more(struct reply *reply, const struct iovec *body, int n)
 	struct reply *r = behind(reply);
 
 	r->ops->more(r, body, n);
+	reply->full = r->full;
 }
 
 static void cork(struct reply *reply)
@@ -208,12 +197,10 @@ static void ask_legacy(struct subscribing *s, const struct h1_request *head,
                        const struct message *m, const struct route *route)
 {
 	struct request *r = s->r;
-	struct problem p;
 
 	r->call = call_take(&r->conn->w->proxy);
 	if (!r->call) {
-		problem_set(&p, 503, RPC_BUSY, "Out of memory");
-		answer_problem(r, &p, m->id, span_of("", 0));
+		request_busy(r, m->id);
 		return;
 	}
 	s->reply = (struct reply){ .ops = &call_ops,
@@ -385,21 +372,28 @@ static bool may_subscribe(struct request *r, const struct route *route,
 	return true;
 }
 
+static void unsubscribe(struct request *r, struct span uri)
+{
+	struct worker *w = r->conn->w;
+
+	clients_unsubscribe(&w->board->clients, w->index, r->caller.session,
+	                    uri);
+	stream_resubscribe(w, r->caller.session);
+}
+
 void subscribe_start(struct request *r, const struct h1_request *head,
                      struct span body, const struct message *m,
                      const struct route *route)
 {
-	struct worker *w = r->conn->w;
 	struct problem p;
 
 	if (r->caller.session)
 		handover_tell(r, head, body, false);
 	if (m->method->id == METHOD_UNSUBSCRIBE) {
-		clients_unsubscribe(
-			&w->board->clients, w->index, r->caller.session,
-			span_of(route->public_name, route->public_len));
-		stream_resubscribe(w, r->caller.session);
-		answer_empty(r, m->id);
+		if (r->caller.session)
+			unsubscribe(r, span_of(route->public_name,
+			                       route->public_len));
+		local_empty(r, m->id);
 		return;
 	}
 	if (!may_subscribe(r, route, &p)) {
@@ -408,8 +402,7 @@ void subscribe_start(struct request *r, const struct h1_request *head,
 	}
 	r->subscribing = make(r, m, route);
 	if (!r->subscribing) {
-		problem_set(&p, 503, RPC_BUSY, "Out of memory");
-		answer_problem(r, &p, m->id, span_of("", 0));
+		request_busy(r, m->id);
 	} else if (route->server == VIEW_LEGACY) {
 		ask_legacy(r->subscribing, head, m, route);
 	} else {

@@ -483,6 +483,46 @@ def test_scopes_and_sessions_of_others():
             assert not theirs.updated() and not young.updated()
 
 
+def test_streams_end_with_their_tokens():
+    first = {"token": "token-of-the-first-client", "client_id": "one"}
+    second = {"token": "token-of-the-second-client", "client_id": "two"}
+    auth = {"enabled": True, "static_tokens": [first, second]}
+    with alpha() as backend, gateway(backend, auth=auth) as g:
+        one, two = Legacy(g, first["token"]), Legacy(g, second["token"])
+        with one.stream() as old, listen(
+                g, fields=two.client.fields(None)) as young:
+            g.reload(entries=[entry(backend)], auth=auth,
+                     limits={"batch": 7})
+            backend.tools.append(tool("new"))
+            backend.notify()
+            old.wait(TOOLS)
+            young.wait(TOOLS)
+            # The second is not let in any more, the first comes again.
+            g.reload(entries=[entry(backend)],
+                     auth={"enabled": True, "static_tokens": [first]})
+            old.wait_end()
+            young.wait_end()
+        with one.stream() as again:
+            backend.tools.append(tool("newer"))
+            backend.notify()
+            again.wait(TOOLS)
+        assert two.stream().head.status == 401
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_streams_end_when_their_tokens_expire(era):
+    key = tokens.key("p256")
+    with alpha() as backend, gateway(backend, auth={
+            "enabled": True, "jwt_public_key_file": key.public,
+            "jwt_algorithms": ["ES256"], "jwt_clock_skew": 0}) as g:
+        ends = int(time.time()) + 3
+        client = Legacy(g, key.token(exp=ends))
+        with (client.stream() if era == "legacy" else listen(
+                g, fields=client.client.fields(None))) as stream:
+            stream.wait_end()
+        assert time.time() >= ends
+
+
 # -- what goes wrong
 
 

@@ -313,7 +313,9 @@ Test(backsession, so_many_have_owners)
 	fill();
 	cr_expect_not(session_room(proxy.sessions, snap));
 	ask(0, span_of("", 0));
-	cr_expect(fixture_has(buf_span(&client.out), "too many clients"),
+	cr_expect(fixture_has(buf_span(&client.out),
+	                      "too many clients have sessions "
+	                      "of their own; try again later"),
 	          "%.*s", SPAN_ARG(buf_span(&client.out)));
 	session_close(proxy.sessions, snap, 1, key_of(7));
 	ask(0, span_of("", 0));

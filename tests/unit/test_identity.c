@@ -23,21 +23,31 @@ static const char *why;
 /* What the configuration says in a test. */
 static struct {
 	uint64_t generation;
-	bool no_keys, no_tokens;
+	bool no_keys, no_tokens, another_key_id;
+	const char *first_scope, *subject, *issuer, *audience;
 	uint8_t cache_key;
 } with;
 
+static const char *either(const char *text, const char *otherwise)
+{
+	return text ? text : otherwise;
+}
+
 static void more(struct builder *b)
 {
-	static const char *const scopes[] = { "files:read", "files:write",
-		                              "mail" };
+	const char *const scopes[] = { either(with.first_scope, "files:read"),
+		                       "files:write", "mail" };
 	struct ref names[ARRAY_LEN(scopes)], audience;
 	struct token_row tokens[2] = {
 		{ .client_id = builder_text(b, SPAN("robot")),
-		  .subject = builder_text(b, SPAN("r2")) },
+		  .subject = builder_text(
+			  b, span_str(either(with.subject, "r2"))) },
 		{ .client_id = builder_text(b, SPAN("second")) },
 	};
-	struct key_row keys[1] = { { .kid = builder_text(b, SPAN("k1")) } };
+	struct key_row keys[1] = {
+		{ .kid = builder_text(b, with.another_key_id ? SPAN("k2")
+		                                             : SPAN("k1")) }
+	};
 	struct buf der = { .max = KEY_DER_MAX };
 	struct ref r;
 
@@ -59,9 +69,9 @@ static void more(struct builder *b)
 		r = builder_array(b, keys, 1, sizeof(keys[0]));
 		builder_header(b)->keys = r;
 	}
-	r = builder_text(b, SPAN(ISSUER));
+	r = builder_text(b, span_str(either(with.issuer, ISSUER)));
 	builder_header(b)->issuer = r;
-	audience = builder_text(b, SPAN(AUDIENCE));
+	audience = builder_text(b, span_str(either(with.audience, AUDIENCE)));
 	r = builder_array(b, &audience, 1, sizeof(audience));
 	builder_header(b)->audiences = r;
 	builder_header(b)->jwt_algorithms = KEY_ALG_ALL;
@@ -385,4 +395,52 @@ Test(identity, many_tokens_do_not_meet)
 					span_is(principal_subject(&who), "r2"));
 			}
 		}
+}
+
+/* Is it the same, with what is set now, as it was at the beginning? */
+static bool same(void)
+{
+	struct snapshot *first = snapshot_ref(snap);
+	bool result;
+
+	build();
+	result = identity_same(first, snap);
+	cr_expect_eq(identity_same(snap, first), result);
+	snapshot_unref(snap);
+	snap = first;
+	return result;
+}
+
+/* Whether open streams may go on: what is not about callers changes nothing. */
+Test(identity, what_makes_callers_others)
+{
+	with.generation = 2;
+	settings.limits_batch++;
+	cr_expect(same());
+	/* A scope takes another place; no token has it. */
+	with.first_scope = "a:new:one";
+	cr_expect(same());
+	with.first_scope = NULL;
+	with.no_tokens = true;
+	cr_expect_not(same());
+	with.no_tokens = false;
+	with.subject = "r3";
+	cr_expect_not(same());
+	with.subject = NULL;
+	with.no_keys = true;
+	cr_expect_not(same());
+	with.no_keys = false;
+	with.another_key_id = true;
+	cr_expect_not(same());
+	with.another_key_id = false;
+	with.issuer = "https://other.example";
+	cr_expect_not(same());
+	with.issuer = NULL;
+	with.audience = "https://other.example";
+	cr_expect_not(same());
+	with.audience = NULL;
+	settings.auth_enabled = 0;
+	cr_expect_not(same());
+	settings.auth_enabled = 1;
+	cr_expect(same());
 }
