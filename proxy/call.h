@@ -16,6 +16,7 @@
 #include "lib/sse.h"
 #include "proxy/message.h"
 #include "proxy/reply.h"
+#include "proxy/route.h"
 #include "proxy/sealed.h"
 #include "proxy/session.h"
 #include "proxy/upstream.h"
@@ -127,39 +128,6 @@ struct call {
 	struct scan_stream *stream; /* allocated for large answers only */
 	char text[CALL_TEXT];
 };
-
-/* Where a message goes. */
-struct route {
-	const struct entry *entry;
-	uint32_t backend;
-	bool own;             /* entry is answered by the gateway itself */
-	enum view_era server; /* the era to speak to the backend */
-	char name[MESSAGE_URI_MAX]; /* the backend's own name or URI */
-	size_t name_len;
-	char public_name[MESSAGE_URI_MAX]; /* what the client said */
-	size_t public_len;
-};
-
-/*
- * Find the backend of a forwarded message, but for WORK_BY_TASK (proxy/task).
- * False fills *why: unknown name (-32602), missing parameter.
- */
-MUST_CHECK bool call_route(const struct snapshot *snap,
-                           const struct message *msg, struct route *route,
-                           struct problem *why);
-
-/* The same for a resource by its public URI; false: nobody has it. */
-MUST_CHECK bool call_route_uri(const struct snapshot *snap, enum view_era era,
-                               struct span uri, struct route *route);
-
-/*
- * Check Mcp-Param-* fields of a modern request against its arguments
- * (MCP 2026-07-28, "Custom headers"). False fills *why (-32020).
- */
-MUST_CHECK bool call_check_params(const struct snapshot *snap,
-                                  const struct entry *entry,
-                                  const struct h1_head *head,
-                                  struct span arguments, struct problem *why);
 
 /* A call for one request; NULL without memory. */
 struct call *call_take(struct proxy *proxy);

@@ -6,6 +6,7 @@
 #include "lib/media.h"
 #include "lib/value.h"
 #include "proxy/catalog.h"
+#include "proxy/mirror.h"
 #include "proxy/task.h"
 #include "worker/access.h"
 #include "worker/answer.h"
@@ -332,7 +333,7 @@ static bool find_route(const struct request *r, const struct message *m,
 {
 	if (m->method->work == WORK_BY_TASK)
 		return task_route(r->snap, &r->caller, m, route, needs, p);
-	if (!call_route(r->snap, m, route, p))
+	if (!route_find(r->snap, m, route, p))
 		return false;
 	if (route->entry)
 		*needs = route->entry->needs;
@@ -371,8 +372,8 @@ static void forward(struct request *r, const struct h1_request *head,
 		return;
 	}
 	if (m->era == VIEW_MODERN && m->method->id == METHOD_TOOLS_CALL &&
-	    !call_check_params(r->snap, route.entry, &head->head, m->arguments,
-	                       &p)) {
+	    !mirror_check(r->snap, route.entry, &head->head, m->arguments,
+	                  &p)) {
 		answer_problem(r, &p, m->id, span_of("", 0));
 		return;
 	}

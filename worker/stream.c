@@ -355,7 +355,7 @@ static bool find_resource(const struct request *r, struct span uri,
 {
 	struct route route;
 
-	if (!call_route_uri(r->snap, r->era, uri, &route) || route.own ||
+	if (!route_find_uri(r->snap, r->era, uri, &route) || route.own ||
 	    !may_use(r, route.entry ? &route.entry->needs
 	                            : &snapshot_backend(r->snap, route.backend)
 	                                       ->needs))

@@ -293,7 +293,7 @@ static void start(uint8_t how)
 	take(&msg, how);
 	msg.method = &method_table[verbs[how >> 2 & 3].method];
 	msg.name = verbs[how >> 2 & 3].name;
-	bool found = call_route(snap, &msg, &route, &why);
+	bool found = route_find(snap, &msg, &route, &why);
 	assert(found);
 
 	proxy.next_id = 0;

@@ -140,7 +140,7 @@ static void start(uint32_t backend, struct span sessions)
 	fixture_ask(VIEW_LEGACY, "\"c\"", "tools/call", NULL,
 	            backend ? "\"name\":\"two_t\"" : "\"name\":\"one_t\"", "",
 	            &request, &msg);
-	cr_assert(call_route(snap, &msg, &route, &why), "%s", why.text);
+	cr_assert(route_find(snap, &msg, &route, &why), "%s", why.text);
 	fixture_client_free(&client);
 	fixture_client_init(&client, true, false);
 	call = call_take(&proxy);

@@ -146,7 +146,7 @@ static void ask(struct user *u, enum view_era era, uint32_t abilities,
 	         tool);
 	fixture_ask(era, "\"c\"", "tools/call", tool, params, "", &request,
 	            &msg);
-	cr_assert(call_route(snap, &msg, &route, &why), "%s", why.text);
+	cr_assert(route_find(snap, &msg, &route, &why), "%s", why.text);
 	prepare(u, events);
 	u->call = call_take(&proxy);
 	u->call->caller = (struct caller){
