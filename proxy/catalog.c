@@ -8,6 +8,8 @@
 #include "proxy/extension.h"
 #include "proxy/manifest.h"
 #include "proxy/tooldef.h"
+#include "proxy/uri.h"
+#include "proxy/viewlist.h"
 
 #define ENTRIES_MAX 65536      /* of one list; the rest is left out */
 #define ITEM_MAX    (1 << 20)  /* bytes of one item */
@@ -21,36 +23,6 @@ struct chunk {
 	struct chunk *next;
 	size_t used, size;
 	char bytes[];
-};
-
-/* Bytes of an item that clients see as something else. */
-struct edit {
-	struct span at;
-	struct span text; /* a JSON string that means this; at NULL: nothing */
-};
-
-#define EDITS_MAX 5 /* its name, two URIs, execution, outputSchema */
-
-/* An item on its way into a list. Spans are of known catalogues or chunks. */
-struct item {
-	struct span name, upstream;
-	struct span raw;              /* as the backend wrote it ... */
-	struct edit edits[EDITS_MAX]; /* ... but for these, in their order */
-	unsigned n_edits;
-	bool cut;        /* one of them because of the view's era */
-	struct ref json; /* then: its place in the items of the list */
-	const struct tooldef_mirror *mirrors;
-	const char *strings; /* what the mirrors' places are relative to */
-	struct scope_set needs;
-	uint32_t n_mirrors;
-	uint32_t backend, flags, metric, order;
-};
-
-struct items {
-	struct item *at;
-	size_t n, cap;
-	uint32_t *table; /* 1 + index at the place of its name; 0: free */
-	size_t places;   /* a power of two, at least twice n */
 };
 
 /* What will be a struct reference. */
@@ -69,7 +41,7 @@ struct build {
 	struct board *board;
 	const char *base; /* of the configuration; until the first append */
 	const struct header *head;
-	struct items lists[VIEWS][LIST_KINDS];
+	struct view_list lists[VIEWS][LIST_KINDS];
 	struct names references[VIEWS];
 	struct buf extensions[VIEWS]; /* offered */
 	uint32_t abilities[VIEWS];
@@ -138,7 +110,8 @@ static void left_out(const struct build *b, const struct source_list *from,
 }
 
 static void lost_name(const struct build *b, const struct source_list *from,
-                      const struct item *lost, const struct item *kept)
+                      const struct view_item *lost,
+                      const struct view_item *kept)
 {
 	struct span backend = config_text(b, from->backend->name);
 	const struct backend *all =
@@ -201,146 +174,12 @@ static void give_back(struct build *b)
 	}
 	for (size_t v = 0; v < VIEWS; v++) {
 		for (size_t k = 0; k < LIST_KINDS; k++) {
-			free(b->lists[v][k].at);
-			free(b->lists[v][k].table);
+			view_list_free(&b->lists[v][k]);
 		}
 		free(b->references[v].at);
 		buf_free(&b->extensions[v]);
 	}
 	tooldef_fini(&b->def);
-}
-
-/* --- lists of items --------------------------------------------------------
- */
-
-/* The place of name: of its item, or the free one to put it. */
-static uint32_t *place_of(const struct items *list, struct span name)
-{
-	size_t i = snapshot_hash(name) & (list->places - 1);
-
-	while (list->table[i] &&
-	       !span_eq(list->at[list->table[i] - 1].name, name))
-		i = (i + 1) & (list->places - 1);
-	return &list->table[i];
-}
-
-/* Fill the table anew, for at least n items. */
-static bool rehash(struct items *list, size_t n)
-{
-	size_t places = 2;
-
-	while (places < 2 * n)
-		places *= 2;
-	if (places != list->places) {
-		uint32_t *table = calloc(places, sizeof(*table));
-
-		if (!table)
-			return false;
-		free(list->table);
-		list->table = table;
-		list->places = places;
-	} else {
-		memset(list->table, 0, places * sizeof(*list->table));
-	}
-	for (size_t i = 0; i < list->n; i++)
-		*place_of(list, list->at[i].name) = (uint32_t)i + 1;
-	return true;
-}
-
-static bool make_room(struct items *list)
-{
-	size_t cap = list->cap ? 2 * list->cap : 64;
-
-	if (list->n < list->cap)
-		return true;
-
-	struct item *grown = realloc(list->at, cap * sizeof(*grown));
-	if (!grown)
-		return false;
-	list->at = grown;
-	list->cap = cap;
-	return rehash(list, cap);
-}
-
-/* Append, unless the name is taken: then the item that has it. */
-static const struct item *add(struct build *b, struct items *list,
-                              const struct item *item)
-{
-	if (!make_room(list)) {
-		b->failed = true;
-		return NULL;
-	}
-
-	uint32_t *place = place_of(list, item->name);
-	if (*place)
-		return &list->at[*place - 1];
-	list->at[list->n++] = *item;
-	*place = (uint32_t)list->n;
-	return NULL;
-}
-
-static int by_order_and_name(const void *a, const void *b)
-{
-	const struct item *x = a, *y = b;
-
-	if (x->order != y->order)
-		return x->order < y->order ? -1 : 1;
-	return span_cmp(x->name, y->name);
-}
-
-/* --- public URIs -----------------------------------------------------------
- */
-
-/* Bytes of "scheme:" or "scheme://" at the front (RFC 3986, section 3.1). */
-static size_t scheme_len(struct span uri)
-{
-	size_t n = span_find(uri, ':');
-
-	if (n == uri.len || n == 0)
-		return 0;
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = ascii_lower((unsigned char)uri.at[i]);
-		bool alpha = c >= 'a' && c <= 'z';
-
-		if (!alpha &&
-		    (i == 0 || c == '\0' || !strchr("0123456789+-.", c)))
-			return 0;
-	}
-	return span_starts(span_from(uri, n), SPAN("://")) ? n + 3 : n + 1;
-}
-
-bool catalog_has_scheme(struct span uri)
-{
-	return scheme_len(uri) > 0;
-}
-
-bool catalog_is_app(struct span uri)
-{
-	return span_starts(uri, SPAN("ui://")) && uri.len > 5;
-}
-
-void catalog_public_uri(struct span identifier, struct span uri,
-                        struct buf *out)
-{
-	size_t n = scheme_len(uri);
-
-	buf_add_span(out, span_first(uri, n));
-	buf_add_span(out, identifier);
-	buf_putc(out, '/');
-	buf_add_span(out, span_from(uri, n));
-}
-
-bool catalog_own_uri(struct span identifier, struct span uri, struct buf *out)
-{
-	size_t n = scheme_len(uri);
-	struct span rest = span_from(uri, n);
-
-	if (n == 0 || !span_starts(rest, identifier) ||
-	    rest.len == identifier.len || rest.at[identifier.len] != '/')
-		return false;
-	buf_add_span(out, span_first(uri, n));
-	buf_add_span(out, span_from(rest, identifier.len + 1));
-	return true;
 }
 
 /* --- from a backend's item to ours -----------------------------------------
@@ -413,7 +252,7 @@ static struct span public_name(struct build *b, const struct source_list *from,
 		buf_putc(&made, '_');
 		buf_add_span(&made, own);
 	} else {
-		catalog_public_uri(id, own, &made);
+		uri_make_public(id, own, &made);
 	}
 	if (buf_err(&made) < 0)
 		b->failed = true;
@@ -422,27 +261,17 @@ static struct span public_name(struct build *b, const struct source_list *from,
 	return name;
 }
 
-/* Edits are few, stand in the order of their places, and do not overlap. */
-static void edit(struct item *item, struct span at, struct span text)
+static void cut(struct view_item *item, struct span value)
 {
-	unsigned i = item->n_edits++;
-
-	assert(i < EDITS_MAX);
-	for (; i > 0 && item->edits[i - 1].at.at > at.at; i--)
-		item->edits[i] = item->edits[i - 1];
-	item->edits[i] = (struct edit){ at, text };
-}
-
-static void cut(struct item *item, struct span value)
-{
-	edit(item, tooldef_member(item->raw, value), span_of(NULL, 0));
+	view_item_edit(item, tooldef_member(item->raw, value),
+	               span_of(NULL, 0));
 	item->cut = true;
 }
 
 /* What the other era's clients must not see (MCP changes 2025-11-25 to
  * 2026-07-28): schemas of results that are no objects, and execution. */
 static void adapt(const struct source_list *from, const struct tooldef *def,
-                  struct item *item)
+                  struct view_item *item)
 {
 	if (from->kind != LIST_TOOLS || from->view == from->era)
 		return;
@@ -462,12 +291,12 @@ static struct span app_uri(const struct tooldef *def, size_t i,
 	int n = value_string(def->apps[i], room, TOOLDEF_URI_MAX);
 	struct span uri = span_of(room, n > 0 ? (size_t)n : 0);
 
-	return catalog_is_app(uri) ? uri : span_of(NULL, 0);
+	return uri_is_app(uri) ? uri : span_of(NULL, 0);
 }
 
 /* Clients read it by its public URI. */
 static void publish_apps(struct build *b, const struct source_list *from,
-                         struct item *item)
+                         struct view_item *item)
 {
 	struct span id = config_text(b, from->backend->identifier);
 	char room[TOOLDEF_URI_MAX];
@@ -480,9 +309,9 @@ static void publish_apps(struct build *b, const struct source_list *from,
 
 		if (!uri.len)
 			continue;
-		catalog_public_uri(id, uri, &made);
+		uri_make_public(id, uri, &made);
 		b->failed |= buf_err(&made) < 0;
-		edit(item, b->def.apps[i], keep(b, buf_span(&made)));
+		view_item_edit(item, b->def.apps[i], keep(b, buf_span(&made)));
 		buf_free(&made);
 	}
 }
@@ -522,7 +351,7 @@ static void refer_apps(struct build *b, const struct source_list *from)
 	}
 }
 
-static void keep_mirrors(struct build *b, struct item *item)
+static void keep_mirrors(struct build *b, struct view_item *item)
 {
 	const struct tooldef *def = &b->def;
 	size_t bytes = def->n_mirrors * sizeof(def->mirrors[0]);
@@ -590,7 +419,7 @@ struct catalog_backend *catalog_own_known(struct span definitions)
 
 /* What changes something in the cloud needs a scope of its own. */
 static void need_to_write(const struct build *b, const struct source_list *from,
-                          struct item *item)
+                          struct view_item *item)
 {
 	const struct ref *scopes =
 		(const void *)(b->base + b->head->scopes.off);
@@ -614,7 +443,7 @@ static const char *check_name(const struct source_list *from, struct span own,
 	if (named && name.len > TOOL_NAME_MAX)
 		return "its name is too long with the backend's in front";
 	if (!named && (from->backend->flags & BACKEND_NAMESPACE) &&
-	    scheme_len(own) == 0)
+	    !uri_has_scheme(own))
 		return "its URI has no scheme to put the backend's name behind";
 	return NULL;
 }
@@ -622,12 +451,12 @@ static const char *check_name(const struct source_list *from, struct span own,
 static void add_item(struct build *b, const struct source_list *from,
                      struct span raw)
 {
-	struct items *list = &b->lists[from->view][from->kind];
+	struct view_list *list = &b->lists[from->view][from->kind];
 	struct tooldef *def = &b->def;
 	/* Header annotations count for clients or backends of 2026-07-28. */
 	enum view_era era = from->view == VIEW_MODERN ? VIEW_MODERN : from->era;
 	const char *why = tooldef_read(from->kind, era, raw, def);
-	struct item item = {
+	struct view_item item = {
 		.raw = raw,
 		.needs = from->backend->needs,
 		.backend = from->index,
@@ -643,7 +472,7 @@ static void add_item(struct build *b, const struct source_list *from,
 	item.name = public_name(b, from, item.upstream);
 	item.flags = def->flags;
 	if (!span_eq(item.name, item.upstream))
-		edit(&item, def->key_raw, item.name);
+		view_item_edit(&item, def->key_raw, item.name);
 	why = check_name(from, item.upstream, item.name);
 
 	size_t bytes = b->bytes[from->view] + raw.len + item.name.len +
@@ -666,7 +495,11 @@ static void add_item(struct build *b, const struct source_list *from,
 	}
 	keep_mirrors(b, &item);
 
-	const struct item *taken = add(b, list, &item);
+	const struct view_item *taken;
+	if (view_list_add(list, &item, &taken) < 0) {
+		b->failed = true;
+		return;
+	}
 	if (!taken && from->kind == LIST_TOOLS)
 		refer_apps(b, from);
 	if (!taken)
@@ -728,12 +561,13 @@ static void add_backend(struct build *b, enum view_era view, uint32_t index,
 
 static void add_own(struct build *b, enum view_era view)
 {
-	struct items *list = &b->lists[view][LIST_TOOLS];
+	struct view_list *list = &b->lists[view][LIST_TOOLS];
+	const struct view_item *taken;
 
 	if (b->head->no_own_tools)
 		return;
 	for (uint32_t i = 0; i < OWN_TOOLS; i++) {
-		struct item item = {
+		struct view_item item = {
 			.raw = tooldef_own(i),
 			.backend = i,
 		};
@@ -746,7 +580,8 @@ static void add_own(struct build *b, enum view_era view)
 		item.name =
 			keep(b, span_of(b->def.strings.bytes, b->def.key.len));
 		need_by_rule(b->base, b->head, item.name, &item.needs);
-		add(b, list, &item);
+		if (view_list_add(list, &item, &taken) < 0)
+			b->failed = true;
 	}
 }
 
@@ -805,143 +640,18 @@ static void gather(struct build *b, struct catalog_backend *const known[])
 		add_extensions(b, view, known);
 		sort_references(&b->references[view]);
 
-		struct items *tools = &b->lists[view][LIST_TOOLS];
+		struct view_list *tools = &b->lists[view][LIST_TOOLS];
 		for (size_t i = 0; i < tools->n; i++)
 			tools->at[i].metric =
 				board_tool_row(b->board, tools->at[i].name);
-		for (int kind = 0; kind < LIST_KINDS; kind++) {
-			struct items *list = &b->lists[view][kind];
-
-			if (list->n)
-				qsort(list->at, list->n, sizeof(*list->at),
-				      by_order_and_name);
-			if (list->n && !rehash(list, list->n))
+		for (int kind = 0; kind < LIST_KINDS; kind++)
+			if (view_list_sort(&b->lists[view][kind]) < 0)
 				b->failed = true;
-		}
 	}
 }
 
 /* --- into the snapshot -----------------------------------------------------
  */
-
-/* The item as clients see it. */
-static void put_json(const struct item *item, struct buf *out)
-{
-	const char *from = item->raw.at;
-	const char *end = item->raw.at + item->raw.len;
-
-	for (unsigned i = 0; i < item->n_edits; i++) {
-		const struct edit *e = &item->edits[i];
-
-		buf_add(out, from, (size_t)(e->at.at - from));
-		if (e->text.at)
-			buf_add_json(out, e->text);
-		from = e->at.at + e->at.len;
-	}
-	buf_add(out, from, (size_t)(end - from));
-}
-
-static struct ref put_mirrors(struct builder *out, const struct item *item)
-{
-	struct mirror mirrors[TOOLDEF_MIRRORS_MAX];
-
-	if (item->n_mirrors == 0)
-		return (struct ref){ 0, 0 };
-	for (uint32_t i = 0; i < item->n_mirrors; i++) {
-		const struct tooldef_mirror *m = &item->mirrors[i];
-
-		mirrors[i] = (struct mirror){
-			.field = builder_text(
-				out, span_of(item->strings + m->field.off,
-			                     m->field.len)),
-			.path = builder_text(
-				out, span_of(item->strings + m->path.off,
-			                     m->path.len)),
-			.type = m->type,
-		};
-	}
-	return builder_array(out, mirrors, item->n_mirrors, sizeof(*mirrors));
-}
-
-static struct entry put_entry(struct builder *out, const struct item *item,
-                              struct ref items)
-{
-	return (struct entry){
-		.name = builder_text(out, item->name),
-		.upstream = item->upstream.at
-		                    ? builder_text(out, item->upstream)
-		                    : (struct ref){ 0, 0 },
-		.json = { items.off + item->json.off, item->json.len },
-		.mirrors = put_mirrors(out, item),
-		.needs = item->needs,
-		.backend = item->backend,
-		.flags = item->flags,
-		.metric = item->metric,
-		.order = item->order,
-	};
-}
-
-static int put_list(struct builder *out, struct items *list, struct list *to)
-{
-	struct buf json = { .max = LAYOUT_MAX };
-	struct entry *entries = calloc(list->n + 1, sizeof(*entries));
-	bool same_needs = true;
-	int err;
-
-	if (!entries)
-		return -ENOMEM;
-	for (size_t i = 0; i < list->n; i++) {
-		struct item *item = &list->at[i];
-
-		item->json.off = (uint32_t)json.len;
-		put_json(item, &json);
-		item->json.len = (uint32_t)json.len - item->json.off;
-		buf_putc(&json, ',');
-	}
-	err = buf_err(&json);
-	to->items = builder_text(out, buf_span(&json));
-	buf_free(&json);
-	for (size_t i = 0; i < list->n; i++) {
-		entries[i] = put_entry(out, &list->at[i], to->items);
-		same_needs &= scope_set_empty(&entries[i].needs);
-	}
-	to->entries = builder_array(out, entries, list->n, sizeof(*entries));
-	if (list->n)
-		to->table = builder_array(out, list->table, list->places,
-		                          sizeof(*list->table));
-	to->same_needs = same_needs;
-	free(entries);
-	return err;
-}
-
-/* Equal in what is seen and in what is done. */
-static bool same_item(const struct item *a, const struct item *b)
-{
-	struct buf x = { .max = LAYOUT_MAX }, y = { .max = LAYOUT_MAX };
-	bool same = a->backend == b->backend && a->flags == b->flags &&
-	            a->n_mirrors == 0 && b->n_mirrors == 0 &&
-	            span_eq(a->name, b->name) &&
-	            span_eq(a->upstream, b->upstream);
-
-	if (same && (a->cut || b->cut || !span_eq(a->raw, b->raw))) {
-		put_json(a, &x);
-		put_json(b, &y);
-		same = span_eq(buf_span(&x), buf_span(&y));
-		buf_free(&x);
-		buf_free(&y);
-	}
-	return same;
-}
-
-static bool same_list(const struct items *a, const struct items *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (!same_item(&a->at[i], &b->at[i]))
-			return false;
-	return true;
-}
 
 static struct ref put_references(struct builder *out, const struct names *names)
 {
@@ -966,16 +676,17 @@ static int put_views(struct builder *out, struct build *b)
 	int err = 0;
 
 	for (int kind = 0; kind < LIST_KINDS && err == 0; kind++) {
-		struct items *legacy = &b->lists[VIEW_LEGACY][kind];
-		struct items *modern = &b->lists[VIEW_MODERN][kind];
+		struct view_list *legacy = &b->lists[VIEW_LEGACY][kind];
+		struct view_list *modern = &b->lists[VIEW_MODERN][kind];
 
-		err = put_list(out, legacy, &views[VIEW_LEGACY].lists[kind]);
-		if (err == 0 && same_list(legacy, modern))
+		err = view_list_put(out, legacy,
+		                    &views[VIEW_LEGACY].lists[kind]);
+		if (err == 0 && view_list_same(legacy, modern))
 			views[VIEW_MODERN].lists[kind] =
 				views[VIEW_LEGACY].lists[kind];
 		else if (err == 0)
-			err = put_list(out, modern,
-			               &views[VIEW_MODERN].lists[kind]);
+			err = view_list_put(out, modern,
+			                    &views[VIEW_MODERN].lists[kind]);
 	}
 	for (int view = 0; view < VIEWS; view++) {
 		struct span offered = buf_span(&b->extensions[view]);

@@ -76,21 +76,4 @@ void catalog_needs(const struct snapshot *snap, uint32_t backend,
 /* The gateway's own tools; enum is entry.backend of an ENTRY_OWN entry. */
 enum own_tool { OWN_HEALTH, OWN_LIST_BACKENDS, OWN_AUDIT_LOG, OWN_TOOLS };
 
-/*
- * A public URI for a backend's own: "scheme://rest" becomes
- * "scheme://<identifier>/rest", "scheme:rest" becomes
- * "scheme:<identifier>/rest". Appends to out.
- */
-void catalog_public_uri(struct span identifier, struct span uri,
-                        struct buf *out);
-
-/* Does it begin with a scheme (RFC 3986, section 3.1)? */
-bool catalog_has_scheme(struct span uri);
-
-/* Is it the URI of a page of an MCP App (ui://...)? */
-bool catalog_is_app(struct span uri);
-
-/* The way back; false when uri does not carry this identifier. */
-bool catalog_own_uri(struct span identifier, struct span uri, struct buf *out);
-
 #endif

@@ -5,11 +5,11 @@
 
 #include "lib/clock.h"
 #include "lib/value.h"
-#include "proxy/catalog.h"
 #include "proxy/downgrade.h"
 #include "proxy/publish.h"
 #include "proxy/rejoin.h"
 #include "proxy/task.h"
+#include "proxy/uri.h"
 #include "proxy/waiting.h"
 
 static struct span backend_name(const struct call *c)
@@ -402,8 +402,8 @@ static struct span public_data(struct call *c, struct span data)
 	n = value_string(value_get(data, SPAN("uri")), own, sizeof(own));
 	if (n <= 0)
 		return data;
-	catalog_public_uri(snapshot_text(c->snap, b->identifier),
-	                   span_of(own, (size_t)n), &uri);
+	uri_make_public(snapshot_text(c->snap, b->identifier),
+	                span_of(own, (size_t)n), &uri);
 	buf_reset(&c->out);
 	buf_puts(&c->out, "{\"uri\":");
 	buf_add_json(&c->out, buf_span(&uri));

@@ -1,8 +1,8 @@
 #include "proxy/publish.h"
 
 #include "lib/value.h"
-#include "proxy/catalog.h"
 #include "proxy/message.h"
+#include "proxy/uri.h"
 
 /* What a value is. Of an array: each of its elements. */
 enum shape {
@@ -80,9 +80,9 @@ static bool leads_itself(struct span uri)
 static bool is_ours(enum shape is, struct span uri)
 {
 	if (is == PAGE)
-		return catalog_is_app(uri);
+		return uri_is_app(uri);
 	return uri.len &&
-	       (is == URI || (catalog_has_scheme(uri) && !leads_itself(uri)));
+	       (is == URI || (uri_has_scheme(uri) && !leads_itself(uri)));
 }
 
 static void add_uri(const struct publish *how, enum shape is, struct span value,
@@ -97,7 +97,7 @@ static void add_uri(const struct publish *how, enum shape is, struct span value,
 		buf_add_span(out, value);
 		return;
 	}
-	catalog_public_uri(how->identifier, span_of(uri, (size_t)n), &made);
+	uri_make_public(how->identifier, span_of(uri, (size_t)n), &made);
 	buf_add_json(out, buf_span(&made));
 	buf_free(&made);
 }

@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "lib/value.h"
-#include "proxy/catalog.h"
 #include "proxy/extension.h"
+#include "proxy/uri.h"
 
 /*
  * Does uri fit an RFC 6570 template? Each {expression} stands for at least one
@@ -66,8 +66,7 @@ static bool set_own_uri(const struct snapshot *snap, struct route *route,
 		set_name(route, uri);
 		return true;
 	}
-	bool good = catalog_own_uri(snapshot_text(snap, b->identifier), uri,
-	                            &own) &&
+	bool good = uri_own(snapshot_text(snap, b->identifier), uri, &own) &&
 	            buf_err(&own) == 0;
 	if (good)
 		set_name(route, buf_span(&own));

@@ -496,40 +496,6 @@ Test(catalog, scopes)
 	cr_expect(scope_set_has(&e->needs, 7));
 }
 
-Test(catalog, uris_there_and_back)
-{
-	static const struct {
-		const char *own, *public;
-	} cases[] = {
-		{ "test://x/y", "test://id/x/y" },
-		{ "file:///etc/motd", "file://id//etc/motd" },
-		{ "urn:isbn:7", "urn:id/isbn:7" },
-		{ "a+b-c.9://", "a+b-c.9://id/" },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct buf b = { .max = 256 };
-
-		catalog_public_uri(SPAN("id"), span_str(cases[i].own), &b);
-		cr_expect(span_is(buf_span(&b), cases[i].public));
-		buf_reset(&b);
-		cr_expect(catalog_own_uri(SPAN("id"), span_str(cases[i].public),
-		                          &b));
-		cr_expect(span_is(buf_span(&b), cases[i].own));
-		buf_free(&b);
-	}
-	static const char *const others[] = { "",          "id/x",
-		                              "test://id", "test://idx/y",
-		                              "9:id/x",    "test://x/id/" };
-	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-		struct buf b = { .max = 256 };
-
-		cr_expect_not(
-			catalog_own_uri(SPAN("id"), span_str(others[i]), &b));
-		cr_expect_eq(b.len, 0);
-	}
-}
-
 Test(catalog, ten_thousand_tools)
 {
 	static struct setup setup[50];
