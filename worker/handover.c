@@ -170,7 +170,8 @@ static void add_fields(const struct request *r, const struct h1_request *head,
 	}
 }
 
-/* The URL of a replica. With TLS its host is the one in the certificate. */
+/* The URL of a replica. With TLS its host is the one in the certificate; where
+ * to connect is said apart. */
 static void replica_url(const struct request *r, const struct peer *peer,
                         char out[ADDRESS_URL_MAX])
 {
@@ -182,7 +183,9 @@ static void replica_url(const struct request *r, const struct peer *peer,
 	ip_format(text, &peer->address);
 	if (tls &&
 	    url_parse(snapshot_text(r->snap, head->public_url), &url) == URL_OK)
-		snprintf(out, ADDRESS_URL_MAX, "https://%.*s:%u%.*s",
+		snprintf(out, ADDRESS_URL_MAX,
+		         url.ipv6 ? "https://[%.*s]:%u%.*s"
+		                  : "https://%.*s:%u%.*s",
 		         SPAN_ARG(url.host), peer->port,
 		         SPAN_ARG(snapshot_text(r->snap, head->path)));
 	else
@@ -205,7 +208,6 @@ static void worker_url(const struct request *r, const struct slot *slot,
 struct target {
 	char url[ADDRESS_URL_MAX];
 	struct sockaddr_storage address; /* of a replica */
-	size_t n_addresses;
 	enum handover_hops hops;
 };
 
@@ -222,7 +224,6 @@ static struct target to_replica(const struct request *r,
 {
 	struct target t = {
 		.address = ip_sockaddr(&peer->address, (uint16_t)peer->port),
-		.n_addresses = 1,
 		.hops = HANDOVER_REPLICA,
 	};
 
@@ -248,8 +249,7 @@ static struct fetch *start(const struct request *r,
 		.url = span_str(t->url),
 		.fields = buf_span(&fields),
 		.body = body,
-		.addresses = &t->address,
-		.n_addresses = t->n_addresses,
+		.connect_to = t->hops == HANDOVER_REPLICA ? &t->address : NULL,
 		.ca_pem = snapshot_text(r->snap, r->snap->head->replica_ca),
 		.connect_timeout_ms = HANDOVER_CONNECT_MS,
 		.answer_timeout_ms = answer_ms,
