@@ -157,9 +157,10 @@ static void add_fields(const struct request *r, const struct h1_request *head,
 	ip_format(address, &r->client);
 	buf_addf(out,
 	         "Host: %.*s\r\nX-Forwarded-For: %s\r\nX-Forwarded-Proto: %s"
-	         "\r\nX-Request-Id: %s\r\n",
+	         "\r\nX-Request-Id: %.*s\r\n",
 	         SPAN_ARG(h1_value(h, H1_HOST)), address,
-	         access_secure(r) ? "https" : "http", r->request_id);
+	         access_secure(r) ? "https" : "http", (int)r->request_id_len,
+	         r->request_id);
 	for (size_t i = 0; i < h->n_fields; i++) {
 		if (stays(&h->fields[i]) || h->fields[i].value.len == 0)
 			continue;

@@ -364,6 +364,22 @@ Test(handover, what_travels)
 	cr_expect(span_is(fixture_answer_body(&caller, 0), "{\"x\":1}"));
 }
 
+/* A request is used again for the next one; what it was called is not. */
+Test(handover, ids_of_requests)
+{
+	static const char *const ids[] = { "a-long-id-of-a-request", "b" };
+	char line[80];
+
+	play((struct fixture_answer){ .body = "{}" });
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		snprintf(line, sizeof(line), "X-Request-Id: %s\r\n", ids[i]);
+		say(line);
+		fixture_await(&caller, 1);
+		cr_expect(fixture_has(fixture_server_request(there, i), line),
+		          "%.*s", SPAN_ARG(fixture_server_request(there, i)));
+	}
+}
+
 #define STREAM "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 
 /* What the worker there says, and what the client sees of it. */
@@ -538,7 +554,8 @@ static void tell(enum handover_hops hop, bool workers, size_t expected)
 	fixture_read("X-A: b\r\n",
 	             "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}",
 	             &request, &msg);
-	strcpy(r.request_id, "id");
+	r.request_id_len = 2;
+	memcpy(r.request_id, "id", 2);
 	handover_tell(&r, &request, SPAN("{}"), workers);
 	told += expected;
 	cr_expect(fixture_run(w->loop, told_so_many, &told), "%zu of %zu",
@@ -579,7 +596,8 @@ Test(handover, so_much_is_told_at_once)
 	fixture_read("X-A: b\r\n",
 	             "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}",
 	             &request, &msg);
-	strcpy(r.request_id, "id");
+	r.request_id_len = 2;
+	memcpy(r.request_id, "id", 2);
 	for (size_t i = 0; i < 2 * HANDOVER_NEWS_MAX; i++)
 		handover_tell(&r, &request, SPAN("{}"), true);
 	cr_expect_eq(fetcher_running(w->handovers), HANDOVER_NEWS_MAX);
