@@ -21,7 +21,12 @@ struct handover {
 	struct buf body; /* of an answer that is no stream */
 	struct buf id;   /* raw */
 	int status;
+	bool headed; /* it is served over there */
 	bool stream;
+	/* What r is recorded as, should it not be served over there. */
+	const struct entry *entry;
+	const struct method *method;
+	uint32_t backend;
 };
 
 /* --- the field --------------------------------------------------------------
@@ -268,6 +273,28 @@ static struct fetch *start(const struct request *r,
 /* --- its answer -------------------------------------------------------------
  */
 
+/* What it is for is recorded where it is served. */
+static void leave_record(struct handover *h)
+{
+	struct request *r = h->r;
+
+	h->entry = r->entry;
+	h->method = r->method;
+	h->backend = r->backend;
+	r->entry = NULL;
+	r->method = NULL;
+	r->backend = UINT32_MAX;
+}
+
+static void take_record(struct handover *h)
+{
+	struct request *r = h->r;
+
+	r->entry = h->entry;
+	r->method = h->method;
+	r->backend = h->backend;
+}
+
 static void fail(struct handover *h)
 {
 	struct request *r = h->r;
@@ -275,6 +302,8 @@ static void fail(struct handover *h)
 	struct problem p;
 
 	h->f = NULL;
+	if (!h->headed)
+		take_record(h);
 	reply->outcome = OUTCOME_UNAVAILABLE;
 	reply->error = "the worker that has to serve it cannot be reached";
 	if (reply->begun) {
@@ -296,7 +325,7 @@ static void on_head(struct fetch *f, const struct fetch_head *head)
 	h->status = head->status;
 	h->stream =
 		media_type_is(head->content_type, SPAN("text/event-stream"));
-	r->method = NULL; /* it is recorded over there */
+	h->headed = true;
 	if (!h->stream)
 		return;
 	fetch_set_idle(f, 2 * idle_ms + IDLE_EXTRA_MS);
@@ -368,6 +397,7 @@ void handover_give(struct request *r, const struct h1_request *head,
 	r->handover = h;
 	h->f = start(r, head, body, &t, (uint64_t)s->interactive_timeout,
 	             &events, h);
+	leave_record(h);
 	if (!h->f)
 		fail(h);
 }

@@ -380,6 +380,62 @@ Test(handover, ids_of_requests)
 	}
 }
 
+static bool nobody(void *arg)
+{
+	return fixture_server_open(arg) == 0;
+}
+
+/* So many requests have come there. */
+static bool asked(void *arg)
+{
+	return fixture_server_requests(there) >= *(size_t *)arg;
+}
+
+static uint64_t counted(void)
+{
+	uint32_t slot = snapshot_backend(w->snap, 0)->slot;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < OUTCOMES; i++)
+		sum += count_read(&w->board->backends[slot].calls[i]);
+	return sum;
+}
+
+/* Where it is served, and only when it is served nowhere, here. */
+Test(handover, who_counts_it)
+{
+	static const struct {
+		struct fixture_answer answer;
+		uint64_t counted;
+	} rows[] = {
+		{ { .body = "{}" }, 0 },
+		{ { .raw = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+		    .then = THEN_CLOSE },
+		  0 },
+		{ { .raw = "", .then = THEN_CLOSE }, 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint64_t before = counted();
+
+		play(rows[i].answer);
+		say("");
+		fixture_await(&caller, 1);
+		cr_expect_eq(counted() - before, rows[i].counted, "%zu", i);
+	}
+	/* The client leaves while the worker there is at it. */
+	uint64_t before = counted();
+	size_t n = fixture_server_requests(there) + 1;
+
+	play((struct fixture_answer){ .raw = "", .then = THEN_SILENT });
+	say("");
+	cr_assert(fixture_run(w->loop, asked, &n));
+	fixture_hang_up(&caller);
+	cr_expect(fixture_run(w->loop, nobody, there));
+	cr_expect_eq(counted(), before);
+	fixture_call(&caller, w);
+}
+
 #define STREAM "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 
 /* What the worker there says, and what the client sees of it. */
@@ -470,11 +526,6 @@ Test(handover, no_answer_in_time)
 	                      "make the call again"));
 }
 
-static bool nobody(void *arg)
-{
-	return fixture_server_open(arg) == 0;
-}
-
 /* The client goes away: before an answer, and inside of one. */
 Test(handover, a_client_that_leaves)
 {
@@ -540,11 +591,6 @@ Test(handover, it_does_not_go_in_circles)
 
 static size_t told;
 
-static bool told_so_many(void *arg)
-{
-	return fixture_server_requests(there) >= *(size_t *)arg;
-}
-
 static void tell(enum handover_hops hop, bool workers, size_t expected)
 {
 	struct request r = { .conn = w->conns, .snap = w->snap, .hops = hop };
@@ -558,7 +604,7 @@ static void tell(enum handover_hops hop, bool workers, size_t expected)
 	memcpy(r.request_id, "id", 2);
 	handover_tell(&r, &request, SPAN("{}"), workers);
 	told += expected;
-	cr_expect(fixture_run(w->loop, told_so_many, &told), "%zu of %zu",
+	cr_expect(fixture_run(w->loop, asked, &told), "%zu of %zu",
 	          fixture_server_requests(there), told);
 	fixture_pause(w->loop, 10);
 	cr_expect_eq(fixture_server_requests(there), told, "%d %d", hop,
