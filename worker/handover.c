@@ -5,6 +5,7 @@
 
 #include "lib/crypto.h"
 #include "lib/fetch.h"
+#include "lib/log.h"
 #include "lib/media.h"
 #include "lib/url.h"
 #include "worker/access.h"
@@ -13,10 +14,12 @@
 #define TELL_TIMEOUT_MS 5000
 #define IDLE_EXTRA_MS   10000 /* what a comment may come too late */
 #define ADDRESS_URL_MAX 1024
+#define PEER_TEXT_MAX   (IP_TEXT_MAX + 8)     /* an address with its port */
 #define PROOF_LEN       (2 * CRYPTO_HASH_LEN) /* characters */
 
 struct handover {
 	struct fetch *f;
+	char peer[PEER_TEXT_MAX];
 	struct request *r;
 	struct buf body; /* of an answer that is no stream */
 	struct buf id;   /* raw */
@@ -28,6 +31,23 @@ struct handover {
 	const struct method *method;
 	uint32_t backend;
 };
+
+/* A replica that is away must not fill the log. */
+static void warn(struct worker *w, const char *event, const char *peer,
+                 const char *sentence)
+{
+	uint64_t now_ms = loop_now_ms(w->loop);
+
+	if (now_ms < w->handover_quiet_ms) {
+		w->handover_unsaid++;
+		return;
+	}
+	log_warning(event, LOG_STR("address", peer),
+	            LOG_STR("reason", sentence),
+	            LOG_INT("unsaid", w->handover_unsaid));
+	w->handover_unsaid = 0;
+	w->handover_quiet_ms = now_ms + HANDOVER_QUIET_MS;
+}
 
 /* --- the field --------------------------------------------------------------
  */
@@ -213,6 +233,7 @@ static void worker_url(const struct request *r, const struct slot *slot,
 /* Where it goes. */
 struct target {
 	char url[ADDRESS_URL_MAX];
+	char peer[PEER_TEXT_MAX];
 	struct sockaddr_storage address; /* of a replica */
 	enum handover_hops hops;
 };
@@ -222,7 +243,19 @@ static struct target to_worker(const struct request *r, const struct slot *slot)
 	struct target t = { .hops = HANDOVER_WORKER };
 
 	worker_url(r, slot, t.url);
+	snprintf(t.peer, sizeof(t.peer), "127.0.0.1:%u",
+	         atomic_load(&slot->handover_port));
 	return t;
+}
+
+static void name_peer(const struct peer *peer, char out[PEER_TEXT_MAX])
+{
+	char text[IP_TEXT_MAX];
+
+	ip_format(text, &peer->address);
+	snprintf(out, PEER_TEXT_MAX,
+	         ip_is_v4(&peer->address) ? "%s:%u" : "[%s]:%u", text,
+	         peer->port);
 }
 
 static struct target to_replica(const struct request *r,
@@ -234,8 +267,11 @@ static struct target to_replica(const struct request *r,
 	};
 
 	replica_url(r, peer, t.url);
+	name_peer(peer, t.peer);
 	return t;
 }
+
+static const char cannot_start[] = "out of memory, or too many fields";
 
 static struct fetch *start(const struct request *r,
                            const struct h1_request *head, struct span body,
@@ -295,12 +331,14 @@ static void take_record(struct handover *h)
 	r->backend = h->backend;
 }
 
-static void fail(struct handover *h)
+static void fail(struct handover *h, const char *sentence)
 {
 	struct request *r = h->r;
 	struct reply *reply = &r->reply;
 	struct problem p;
 
+	warn(r->conn->w, "a request could not be handed over", h->peer,
+	     sentence);
 	h->f = NULL;
 	if (!h->headed)
 		take_record(h);
@@ -355,9 +393,8 @@ static void on_end(struct fetch *f, int err, const char *sentence)
 	struct span body = buf_span(&h->body);
 	struct iovec iov = { h->body.bytes, body.len };
 
-	(void)sentence;
 	if (err < 0 || buf_err(&h->body) < 0) {
-		fail(h);
+		fail(h, sentence);
 		return;
 	}
 	h->f = NULL;
@@ -391,6 +428,7 @@ void handover_give(struct request *r, const struct h1_request *head,
 		return;
 	}
 	h->r = r;
+	memcpy(h->peer, t.peer, sizeof(h->peer));
 	h->id.max = MESSAGE_ID_MAX;
 	h->body.max = (size_t)s->limits_message_bytes + 65536;
 	buf_add_span(&h->id, id);
@@ -399,7 +437,7 @@ void handover_give(struct request *r, const struct h1_request *head,
 	             &events, h);
 	leave_record(h);
 	if (!h->f)
-		fail(h);
+		fail(h, cannot_start);
 }
 
 void handover_resume(struct handover *h)
@@ -422,6 +460,52 @@ void handover_end(struct handover *h)
 /* --- telling all ------------------------------------------------------------
  */
 
+/* One request of it. */
+struct news {
+	struct worker *w;
+	struct news *next, **link;
+	int status;
+	char peer[PEER_TEXT_MAX];
+};
+
+static struct news *new_news(struct worker *w, const struct target *t)
+{
+	struct news *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	n->w = w;
+	memcpy(n->peer, t->peer, sizeof(n->peer));
+	n->link = &w->news;
+	n->next = w->news;
+	if (n->next)
+		n->next->link = &n->next;
+	w->news = n;
+	w->n_news++;
+	return n;
+}
+
+static void free_news(struct news *n)
+{
+	*n->link = n->next;
+	if (n->next)
+		n->next->link = n->link;
+	n->w->n_news--;
+	free(n);
+}
+
+static void warn_news(struct worker *w, const char *peer, const char *sentence)
+{
+	warn(w, "news did not reach another process", peer, sentence);
+}
+
+static void note_status(struct fetch *f, const struct fetch_head *head)
+{
+	struct news *n = fetch_owner(f);
+
+	n->status = head->status;
+}
+
 static size_t drop_body(struct fetch *f, struct span body)
 {
 	(void)f;
@@ -430,24 +514,45 @@ static size_t drop_body(struct fetch *f, struct span body)
 
 static void drop_end(struct fetch *f, int err, const char *sentence)
 {
-	struct worker *w = fetch_owner(f);
+	struct news *n = fetch_owner(f);
+	char refused[40];
 
-	(void)err;
-	(void)sentence;
-	w->n_news--;
+	if (err == 0 && n->status >= 400) {
+		snprintf(refused, sizeof(refused), "HTTP status %d", n->status);
+		sentence = refused;
+	}
+	if (*sentence)
+		warn_news(n->w, n->peer, sentence);
+	free_news(n);
 }
 
-static const struct fetch_events told = { NULL, drop_body, drop_end };
+static const struct fetch_events told = { note_status, drop_body, drop_end };
 
+/* Nobody waits for it, and no memory loses no more than the news. */
 static void tell(struct request *r, const struct h1_request *head,
                  struct span body, const struct target *t)
 {
 	struct worker *w = r->conn->w;
+	struct news *n;
 
-	/* Nobody waits for it, and no memory loses no more than the news. */
-	if (w->n_news < HANDOVER_NEWS_MAX &&
-	    start(r, head, body, t, TELL_TIMEOUT_MS, &told, w))
-		w->n_news++;
+	if (w->n_news >= HANDOVER_NEWS_MAX) {
+		warn_news(w, t->peer, "too much is being told already");
+		return;
+	}
+	n = new_news(w, t);
+	if (n && start(r, head, body, t, TELL_TIMEOUT_MS, &told, n))
+		return;
+	warn_news(w, t->peer, cannot_start);
+	if (n)
+		free_news(n);
+}
+
+void handover_fini(struct worker *w)
+{
+	fetcher_free(w->handovers);
+	w->handovers = NULL;
+	while (w->news)
+		free_news(w->news);
 }
 
 void handover_tell(struct request *r, const struct h1_request *head,

@@ -11,6 +11,9 @@
  * Each such request carries a field that only a process with the session keys
  * can make, and that says how far it has come: so it cannot go in circles, and
  * a client cannot pretend.
+ *
+ * What fails is logged, with the address and the reason: a worker says so once
+ * in HANDOVER_QUIET_MS, and then how many more there were (unsaid).
  */
 #ifndef WORKER_HANDOVER_H
 #define WORKER_HANDOVER_H
@@ -21,6 +24,7 @@
 #define HANDOVER_CONNECT_MS 2000
 #define HANDOVER_FIELDS_MAX 131072 /* bytes of a request's fields */
 #define HANDOVER_NEWS_MAX   256    /* being told to others at the same time */
+#define HANDOVER_QUIET_MS   10000  /* between two warnings that it failed */
 
 /* How far a request has come. */
 enum handover_hops {
@@ -65,5 +69,9 @@ void handover_resume(struct handover *h);
 
 /* The request is over; NULL is fine. */
 void handover_end(struct handover *h);
+
+/* End what is still being told, and free what w has for all of this; its
+ * requests have ended. */
+void handover_fini(struct worker *w);
 
 #endif

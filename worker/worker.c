@@ -7,7 +7,6 @@
 
 #include "lib/clock.h"
 #include "lib/crypto.h"
-#include "lib/fetch.h"
 #include "lib/log.h"
 #include "proxy/aside.h"
 #include "proxy/waiting.h"
@@ -406,7 +405,7 @@ static void tear_down(struct worker *w)
 	cancel_fini(w);
 	call_free_spare(&w->proxy);
 	streams_free(w->streams);
-	fetcher_free(w->handovers);
+	handover_fini(w);
 	sessions_free(w->proxy.sessions);
 	upstream_free(w->proxy.up);
 	builtin_free(w->builtin);

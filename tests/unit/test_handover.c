@@ -1,12 +1,16 @@
 #include "worker/handover.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/crypto.h"
 #include "lib/fetch.h"
+#include "lib/log.h"
 #include "proxy/waiting.h"
 #include "tests/unit/fixture_worker.h"
 
@@ -629,6 +633,74 @@ Test(handover, who_is_told)
 	tell(HANDOVER_WORKER, true, 0);
 	atomic_store(&w->board->workers[1].pid, 0);
 	tell(HANDOVER_NONE, true, 2);
+}
+
+/* What was logged since the last time; "" when nothing was. */
+static const char *logged(int fd)
+{
+	static char text[8192];
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	cr_assert_geq(n, 0);
+	text[n] = '\0';
+	return text;
+}
+
+static bool all_told(void *arg)
+{
+	(void)arg;
+	return w->n_news == 0;
+}
+
+/* What fails says where and why, and not each time. */
+Test(handover, failures_are_logged)
+{
+	int out = memfd_create("log", MFD_CLOEXEC), in;
+	char path[40], peer[80];
+	struct ip loopback;
+	const char *line;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", out);
+	in = open(path, O_RDONLY | O_CLOEXEC);
+	log_set_fd(out);
+	cr_assert(ip_parse(SPAN("127.0.0.1"), &loopback));
+	peers[0] = (struct peer){ .address = loopback,
+		                  .port = fixture_server_port(there) };
+	n_peers = 1;
+	build();
+	snprintf(peer, sizeof(peer), "\"address\":\"127.0.0.1:%u\"",
+	         fixture_server_port(there));
+
+	play((struct fixture_answer){ .status = 202, .body = "" });
+	tell(HANDOVER_NONE, false, 1);
+	cr_assert(fixture_run(w->loop, all_told, NULL));
+	cr_expect_str_eq(logged(in), "");
+
+	play((struct fixture_answer){ .status = 401, .body = "" });
+	tell(HANDOVER_NONE, false, 1);
+	cr_assert(fixture_run(w->loop, all_told, NULL));
+	line = logged(in);
+	cr_expect(strstr(line, "news did not reach") && strstr(line, peer) &&
+	                  strstr(line, "HTTP status 401"),
+	          "%s", line);
+
+	play((struct fixture_answer){ .raw = "", .then = THEN_CLOSE });
+	for (int i = 0; i < 3; i++) {
+		say("");
+		fixture_await(&caller, 1);
+	}
+	cr_expect_str_eq(logged(in), "", "too soon");
+	w->handover_quiet_ms = loop_now_ms(w->loop);
+	say("");
+	fixture_await(&caller, 1);
+	line = logged(in);
+	cr_expect(strstr(line, "could not be handed over") &&
+	                  strstr(line, peer) &&
+	                  strstr(line, "closed without an answer") &&
+	                  strstr(line, "\"unsaid\":3"),
+	          "%s", line);
+	log_set_fd(-1);
+	close(in);
 }
 
 /* News that nobody takes does not pile up. */
