@@ -197,29 +197,30 @@ static void add_fields(const struct request *r, const struct h1_request *head,
 }
 
 /* The URL of a replica. With TLS its host is the one in the certificate; where
- * to connect is said apart. */
-static void replica_url(const struct request *r, const struct peer *peer,
+ * to connect is said apart. False: with TLS there must be such a host, since
+ * what travels has the caller's token. */
+static bool replica_url(const struct request *r, const struct peer *peer,
                         char out[ADDRESS_URL_MAX])
 {
 	const struct header *head = r->snap->head;
+	struct span path = snapshot_text(r->snap, head->path);
 	char text[IP_TEXT_MAX];
 	struct url url;
-	bool tls = head->tls_cert.len > 0;
 
-	ip_format(text, &peer->address);
-	if (tls &&
-	    url_parse(snapshot_text(r->snap, head->public_url), &url) == URL_OK)
-		snprintf(out, ADDRESS_URL_MAX,
-		         url.ipv6 ? "https://[%.*s]:%u%.*s"
-		                  : "https://%.*s:%u%.*s",
-		         SPAN_ARG(url.host), peer->port,
-		         SPAN_ARG(snapshot_text(r->snap, head->path)));
-	else
+	if (head->tls_cert.len == 0) {
+		ip_format(text, &peer->address);
 		snprintf(out, ADDRESS_URL_MAX,
 		         ip_is_v4(&peer->address) ? "http://%s:%u%.*s"
 		                                  : "http://[%s]:%u%.*s",
-		         text, peer->port,
-		         SPAN_ARG(snapshot_text(r->snap, head->path)));
+		         text, peer->port, SPAN_ARG(path));
+		return true;
+	}
+	if (url_parse(snapshot_text(r->snap, head->public_url), &url) != URL_OK)
+		return false;
+	snprintf(out, ADDRESS_URL_MAX,
+	         url.ipv6 ? "https://[%.*s]:%u%.*s" : "https://%.*s:%u%.*s",
+	         SPAN_ARG(url.host), peer->port, SPAN_ARG(path));
+	return true;
 }
 
 static void worker_url(const struct request *r, const struct slot *slot,
@@ -232,7 +233,7 @@ static void worker_url(const struct request *r, const struct slot *slot,
 
 /* Where it goes. */
 struct target {
-	char url[ADDRESS_URL_MAX];
+	char url[ADDRESS_URL_MAX]; /* "": there is none */
 	char peer[PEER_TEXT_MAX];
 	struct sockaddr_storage address; /* of a replica */
 	enum handover_hops hops;
@@ -266,12 +267,18 @@ static struct target to_replica(const struct request *r,
 		.hops = HANDOVER_REPLICA,
 	};
 
-	replica_url(r, peer, t.url);
+	if (!replica_url(r, peer, t.url))
+		t.url[0] = '\0';
 	name_peer(peer, t.peer);
 	return t;
 }
 
-static const char cannot_start[] = "out of memory, or too many fields";
+static const char *cannot_start(const struct target *t)
+{
+	return *t->url ? "out of memory, or too many fields"
+	               : "with \"tls\" a \"public_url\" is needed, whose "
+	                 "host is the name in the replicas' certificates";
+}
 
 static struct fetch *start(const struct request *r,
                            const struct h1_request *head, struct span body,
@@ -437,7 +444,7 @@ void handover_give(struct request *r, const struct h1_request *head,
 	             &events, h);
 	leave_record(h);
 	if (!h->f)
-		fail(h, cannot_start);
+		fail(h, cannot_start(&t));
 }
 
 void handover_resume(struct handover *h)
@@ -542,7 +549,7 @@ static void tell(struct request *r, const struct h1_request *head,
 	n = new_news(w, t);
 	if (n && start(r, head, body, t, TELL_TIMEOUT_MS, &told, n))
 		return;
-	warn_news(w, t->peer, cannot_start);
+	warn_news(w, t->peer, cannot_start(t));
 	if (n)
 		free_news(n);
 }

@@ -53,7 +53,9 @@ bool handover_can(const struct request *r, const struct place *place);
 
 /*
  * Hand r over; it is answered later, also when that fails. id is that of its
- * message, raw, or empty. Everything is copied.
+ * message, raw, or empty. Everything is copied. To a replica it goes by TLS
+ * when this one has TLS, never without; that fails when there is no public_url,
+ * which the configuration asks for only where replicas are named.
  */
 void handover_give(struct request *r, const struct h1_request *head,
                    struct span body, const struct place *place, struct span id);

@@ -25,6 +25,8 @@ static struct fixture_setup setup;
 static bool has_previous;
 static struct peer own, peers[2];
 static size_t n_peers;
+static const char *certificate; /* of this one; NULL: it speaks no TLS */
+static struct place parked;     /* where the call waits that say() resumes */
 static struct worker *w;
 static struct fixture_server *there; /* another worker, or replica */
 static struct fixture_caller caller;
@@ -35,6 +37,10 @@ static void more(struct builder *b)
 
 	builder_header(b)->peers = r;
 	builder_header(b)->replica = own;
+	if (certificate) {
+		r = builder_text(b, span_str(certificate));
+		builder_header(b)->tls_cert = r;
+	}
 	memcpy(builder_header(b)->session_keys, keys, sizeof(keys));
 	builder_header(b)->has_previous_key = has_previous;
 }
@@ -70,6 +76,9 @@ static void begin(void)
 	atomic_store(&board->workers[1].started_ms, BORN);
 	atomic_store(&board->workers[1].handover_port,
 	             fixture_server_port(there));
+	parked = (struct place){ .instance = board->instance,
+		                 .worker = 1,
+		                 .born_ms = BORN };
 	fixture_call(&caller, w);
 }
 
@@ -277,7 +286,7 @@ Test(handover, this_very_worker)
 	"Mcp-Method: tools/call\r\nMcp-Name: b_t\r\n" \
 	"Accept: application/json, text/event-stream\r\n"
 
-/* The request that resumes a call of the worker there. The caller's to free. */
+/* The request that resumes the parked call. The caller's to free. */
 static char *resuming(const char *fields)
 {
 	struct sealed s = {
@@ -287,9 +296,7 @@ static char *resuming(const char *fields)
 		.expires_s = clock_utc_ms() / 1000 + 100,
 		.digest = waiting_digest(SPAN("tools/call"), SPAN("t"),
 		                         SPAN("{}")),
-		.place = { .instance = w->board->instance,
-		           .worker = 1,
-		           .born_ms = BORN },
+		.place = parked,
 	};
 	struct buf state = { .max = 4096 };
 	char head[2048], *body, *text;
@@ -382,6 +389,33 @@ Test(handover, ids_of_requests)
 		cr_expect(fixture_has(fixture_server_request(there, i), line),
 		          "%.*s", SPAN_ARG(fixture_server_request(there, i)));
 	}
+}
+
+static void park_in_replica(void)
+{
+	struct ip loopback;
+
+	cr_assert(ip_parse(SPAN("127.0.0.1"), &loopback));
+	parked = (struct place){ .instance = w->board->instance + 1,
+		                 .address = loopback,
+		                 .port = fixture_server_port(there) };
+}
+
+/* A caller's token does not leave in the clear when this one has TLS. */
+Test(handover, never_without_tls)
+{
+	park_in_replica();
+	play((struct fixture_answer){ .body = "{}" });
+	say("");
+	fixture_await(&caller, 1);
+	cr_expect_eq(fixture_server_requests(there), 1u, "none has TLS");
+	certificate = "a certificate";
+	build();
+	say("");
+	fixture_await(&caller, 1);
+	cr_expect(fixture_has(fixture_answer_body(&caller, 0),
+	                      "make the call again"));
+	cr_expect_eq(fixture_server_requests(there), 1u);
 }
 
 static bool nobody(void *arg)
