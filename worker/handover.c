@@ -11,7 +11,6 @@
 #include "worker/access.h"
 #include "worker/answer.h"
 
-#define TELL_TIMEOUT_MS 5000
 #define IDLE_EXTRA_MS   10000 /* what a comment may come too late */
 #define ADDRESS_URL_MAX 1024
 #define PEER_TEXT_MAX   (IP_TEXT_MAX + 8)     /* an address with its port */
@@ -24,6 +23,7 @@ struct handover {
 	struct buf body; /* of an answer that is no stream */
 	struct buf id;   /* raw */
 	int status;
+	bool local;  /* by a worker of this machine */
 	bool headed; /* it is served over there */
 	bool stream;
 	/* What r is recorded as, should it not be served over there. */
@@ -280,9 +280,31 @@ static const char *cannot_start(const struct target *t)
 	                 "host is the name in the replicas' certificates";
 }
 
+static uint64_t news_ms(const struct request *r)
+{
+	if (r->backend == UINT32_MAX)
+		return HANDOVER_TAKEN_MS;
+	return (uint64_t)snapshot_backend(r->snap, r->backend)
+	               ->request_timeout_ms +
+	       HANDOVER_LATE_MS;
+}
+
+static uint64_t silence_ms(const struct request *r, const struct target *t)
+{
+	const struct backend *b;
+
+	if (t->hops == HANDOVER_WORKER)
+		return 0;
+	if (r->backend == UINT32_MAX)
+		return HANDOVER_TAKEN_MS;
+	b = snapshot_backend(r->snap, r->backend);
+	return (uint64_t)MAX(b->request_timeout_ms, b->stream_idle_ms) +
+	       HANDOVER_LATE_MS;
+}
+
 static struct fetch *start(const struct request *r,
                            const struct h1_request *head, struct span body,
-                           const struct target *t, uint64_t answer_ms,
+                           const struct target *t, uint64_t limit_ms,
                            const struct fetch_events *events, void *owner)
 {
 	struct worker *w = r->conn->w;
@@ -301,8 +323,8 @@ static struct fetch *start(const struct request *r,
 		.connect_to = t->hops == HANDOVER_REPLICA ? &t->address : NULL,
 		.ca_pem = snapshot_text(r->snap, r->snap->head->replica_ca),
 		.connect_timeout_ms = HANDOVER_CONNECT_MS,
-		.answer_timeout_ms = answer_ms,
-		.idle_timeout_ms = answer_ms,
+		.answer_timeout_ms = limit_ms,
+		.idle_timeout_ms = limit_ms,
 		.max_bytes = (uint64_t)r->snap->settings->limits_response_bytes,
 		.events = events,
 		.owner = owner,
@@ -373,7 +395,8 @@ static void on_head(struct fetch *f, const struct fetch_head *head)
 	h->headed = true;
 	if (!h->stream)
 		return;
-	fetch_set_idle(f, 2 * idle_ms + IDLE_EXTRA_MS);
+	if (!h->local)
+		fetch_set_idle(f, 2 * idle_ms + IDLE_EXTRA_MS);
 	r->reply.ops->begin(&r->reply, h->status, REPLY_EVENTS);
 }
 
@@ -440,8 +463,8 @@ void handover_give(struct request *r, const struct h1_request *head,
 	h->body.max = (size_t)s->limits_message_bytes + 65536;
 	buf_add_span(&h->id, id);
 	r->handover = h;
-	h->f = start(r, head, body, &t, (uint64_t)s->interactive_timeout,
-	             &events, h);
+	h->local = t.hops == HANDOVER_WORKER;
+	h->f = start(r, head, body, &t, silence_ms(r, &t), &events, h);
 	leave_record(h);
 	if (!h->f)
 		fail(h, cannot_start(&t));
@@ -547,7 +570,7 @@ static void tell(struct request *r, const struct h1_request *head,
 		return;
 	}
 	n = new_news(w, t);
-	if (n && start(r, head, body, t, TELL_TIMEOUT_MS, &told, n))
+	if (n && start(r, head, body, t, news_ms(r), &told, n))
 		return;
 	warn_news(w, t->peer, cannot_start(t));
 	if (n)

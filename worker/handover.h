@@ -22,6 +22,8 @@
 #include "worker/request.h"
 
 #define HANDOVER_CONNECT_MS 2000
+#define HANDOVER_TAKEN_MS   5000 /* until what needs no backend is answered */
+#define HANDOVER_LATE_MS    2000 /* later than the one that waits for it says */
 #define HANDOVER_FIELDS_MAX 131072 /* bytes of a request's fields */
 #define HANDOVER_NEWS_MAX   256    /* being told to others at the same time */
 #define HANDOVER_QUIET_MS   10000  /* between two warnings that it failed */
@@ -56,13 +58,21 @@ bool handover_can(const struct request *r, const struct place *place);
  * message, raw, or empty. Everything is copied. To a replica it goes by TLS
  * when this one has TLS, never without; that fails when there is no public_url,
  * which the configuration asks for only where replicas are named.
+ *
+ * Whoever has the call ends it in time. A worker of this machine breaks its
+ * connection when it dies, so there is no limit for it; a replica may be silent
+ * for as long as the call's backend, by request_timeout or stream_idle_timeout,
+ * and HANDOVER_LATE_MS, but HANDOVER_TAKEN_MS where no backend is waited for.
  */
 void handover_give(struct request *r, const struct h1_request *head,
                    struct span body, const struct place *place, struct span id);
 
 /* Tell all replicas the same request, and all other workers here if workers is
  * set; nobody waits for their answers. What was told is told no further than
- * to the workers of a replica. Over HANDOVER_NEWS_MAX it is lost. */
+ * to the workers of a replica. Over HANDOVER_NEWS_MAX it is lost. Each has
+ * HANDOVER_TAKEN_MS, or, when r is for a backend, its request_timeout and
+ * HANDOVER_LATE_MS: the one told may ask it before it answers, and would take
+ * the end of the connection for that of the request. */
 void handover_tell(struct request *r, const struct h1_request *head,
                    struct span body, bool workers);
 

@@ -553,11 +553,22 @@ Test(handover, nobody_is_there)
 	cr_expect(fixture_has(fixture_answer_body(&caller, 0), "\"id\":\"i\""));
 }
 
+/* A worker of this machine may take its time; of a replica nobody knows
+ * whether it is still there. */
 Test(handover, no_answer_in_time)
 {
 	settings.interactive_timeout = 50;
+	setup.request_timeout_ms = setup.idle_timeout_ms = 50;
 	build();
 	play((struct fixture_answer){ .raw = "", .then = THEN_SILENT });
+	say("");
+	fixture_pause(w->loop, HANDOVER_LATE_MS + 100);
+	fixture_server_say(there, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+	                          "\r\n{}");
+	fixture_await(&caller, 1);
+	cr_expect(span_is(fixture_answer_body(&caller, 0), "{}"));
+
+	park_in_replica();
 	say("");
 	fixture_await(&caller, 1);
 	cr_expect(fixture_has(fixture_answer_body(&caller, 0),
@@ -669,6 +680,17 @@ Test(handover, who_is_told)
 	tell(HANDOVER_NONE, true, 2);
 }
 
+/* The log, to be read. */
+static int open_log(void)
+{
+	int out = memfd_create("log", MFD_CLOEXEC);
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", out);
+	log_set_fd(out);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 /* What was logged since the last time; "" when nothing was. */
 static const char *logged(int fd)
 {
@@ -689,14 +711,11 @@ static bool all_told(void *arg)
 /* What fails says where and why, and not each time. */
 Test(handover, failures_are_logged)
 {
-	int out = memfd_create("log", MFD_CLOEXEC), in;
-	char path[40], peer[80];
+	int in = open_log();
+	char peer[80];
 	struct ip loopback;
 	const char *line;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", out);
-	in = open(path, O_RDONLY | O_CLOEXEC);
-	log_set_fd(out);
 	cr_assert(ip_parse(SPAN("127.0.0.1"), &loopback));
 	peers[0] = (struct peer){ .address = loopback,
 		                  .port = fixture_server_port(there) };
@@ -733,6 +752,28 @@ Test(handover, failures_are_logged)
 	                  strstr(line, "closed without an answer") &&
 	                  strstr(line, "\"unsaid\":3"),
 	          "%s", line);
+	log_set_fd(-1);
+	close(in);
+}
+
+/* The one told may have to ask the request's backend first. */
+Test(handover, news_for_a_backend_have_its_time)
+{
+	struct request r = { .conn = w->conns };
+	int in = open_log();
+	struct h1_request request;
+	struct message msg;
+
+	setup.request_timeout_ms = 50;
+	build();
+	r.snap = w->snap;
+	fixture_read("", "{\"jsonrpc\":\"2.0\",\"method\":\"x\"}", &request,
+	             &msg);
+	play((struct fixture_answer){ .raw = "", .then = THEN_SILENT });
+	handover_tell(&r, &request, SPAN("{}"), true);
+	cr_assert(fixture_run(w->loop, all_told, NULL));
+	const char *line = logged(in);
+	cr_expect(strstr(line, "\"no answer in 2050 ms\""), "%s", line);
 	log_set_fd(-1);
 	close(in);
 }
