@@ -20,12 +20,11 @@ struct handover {
 	struct fetch *f;
 	char peer[PEER_TEXT_MAX];
 	struct request *r;
-	struct buf body; /* of an answer that is no stream */
+	struct buf body; /* of an answer that is held */
 	struct buf id;   /* raw */
 	int status;
 	bool local;  /* by a worker of this machine */
 	bool headed; /* it is served over there */
-	bool stream;
 	/* What r is recorded as, should it not be served over there. */
 	const struct entry *entry;
 	const struct method *method;
@@ -325,7 +324,6 @@ static struct fetch *start(const struct request *r,
 		.connect_timeout_ms = HANDOVER_CONNECT_MS,
 		.answer_timeout_ms = limit_ms,
 		.idle_timeout_ms = limit_ms,
-		.max_bytes = (uint64_t)r->snap->settings->limits_response_bytes,
 		.events = events,
 		.owner = owner,
 	};
@@ -360,7 +358,7 @@ static void take_record(struct handover *h)
 	r->backend = h->backend;
 }
 
-static void fail(struct handover *h, const char *sentence)
+static void fail(struct handover *h, bool sent, const char *sentence)
 {
 	struct request *r = h->r;
 	struct reply *reply = &r->reply;
@@ -372,14 +370,18 @@ static void fail(struct handover *h, const char *sentence)
 	if (!h->headed)
 		take_record(h);
 	reply->outcome = OUTCOME_UNAVAILABLE;
-	reply->error = "the worker that has to serve it cannot be reached";
+	reply->error = sent ? "the answer of the process that serves it is lost"
+	                    : "the process that has to serve it cannot be "
+	                      "reached";
 	if (reply->begun) {
 		reply->ops->end(reply, false);
 		return;
 	}
-	problem_set(&p, 200, RPC_INTERNAL,
-	            "The process that keeps this call cannot be reached; make "
-	            "the call again");
+	problem_set(&p, 200, RPC_INTERNAL, "%s",
+	            sent ? "The answer of the process that keeps this call is "
+	                   "lost; the call may have been executed"
+	                 : "The process that keeps this call cannot be "
+	                   "reached; make the call again");
 	answer_problem(r, &p, buf_span(&h->id), span_of("", 0));
 }
 
@@ -390,54 +392,73 @@ static void on_head(struct fetch *f, const struct fetch_head *head)
 	uint64_t idle_ms = (uint64_t)r->snap->settings->keepalive_interval;
 
 	h->status = head->status;
-	h->stream =
-		media_type_is(head->content_type, SPAN("text/event-stream"));
 	h->headed = true;
-	if (!h->stream)
+	if (!media_type_is(head->content_type, SPAN("text/event-stream")))
 		return;
 	if (!h->local)
 		fetch_set_idle(f, 2 * idle_ms + IDLE_EXTRA_MS);
 	r->reply.ops->begin(&r->reply, h->status, REPLY_EVENTS);
 }
 
-static size_t on_body(struct fetch *f, struct span body)
+static size_t pass(struct handover *h, struct span body)
 {
-	struct handover *h = fetch_owner(f);
 	struct reply *reply = &h->r->reply;
-	struct iovec iov = { (void *)(uintptr_t)body.at, body.len };
+	struct iovec iov[] = {
+		{ h->body.bytes, h->body.len },
+		{ (void *)(uintptr_t)body.at, body.len },
+	};
 
-	if (!h->stream) {
-		buf_add_span(&h->body, body);
-		return body.len;
-	}
 	if (reply->full)
 		return FETCH_PAUSE;
-	reply->ops->more(reply, &iov, 1);
+	if (!reply->begun)
+		reply->ops->begin(reply, h->status, REPLY_JSON);
+	reply->ops->more(reply, iov, ARRAY_LEN(iov));
+	buf_reset(&h->body);
 	return body.len;
 }
 
-static void on_end(struct fetch *f, int err, const char *sentence)
+static size_t on_body(struct fetch *f, struct span body)
 {
 	struct handover *h = fetch_owner(f);
+
+	if (h->r->reply.begun || body.len > HANDOVER_HELD_MAX - h->body.len)
+		return pass(h, body);
+	buf_add_span(&h->body, body);
+	return body.len;
+}
+
+/* It is whole, and none of it has been passed on. */
+static void answer_held(struct handover *h)
+{
 	struct request *r = h->r;
 	struct span body = buf_span(&h->body);
 	struct iovec iov = { h->body.bytes, body.len };
 
-	if (err < 0 || buf_err(&h->body) < 0) {
-		fail(h, sentence);
-		return;
-	}
-	h->f = NULL;
-	r->reply.outcome = OUTCOME_SUCCESS;
-	if (h->stream)
-		r->reply.ops->end(&r->reply, true);
-	else if (r->element)
+	if (r->element)
 		r->reply.ops->whole(&r->reply, h->status,
 		                    body.len ? REPLY_JSON : REPLY_NONE, &iov,
 		                    1);
 	else
 		answer_text(r, h->status, body.len ? "application/json" : NULL,
 		            span_of("", 0), body);
+}
+
+static void on_end(struct fetch *f, int err, const char *sentence)
+{
+	struct handover *h = fetch_owner(f);
+	struct reply *reply = &h->r->reply;
+
+	if (err < 0 || buf_err(&h->body) < 0) {
+		fail(h, fetch_was_sent(f),
+		     err < 0 ? sentence : "out of memory");
+		return;
+	}
+	h->f = NULL;
+	reply->outcome = OUTCOME_SUCCESS;
+	if (reply->begun)
+		reply->ops->end(reply, true);
+	else
+		answer_held(h);
 }
 
 static const struct fetch_events events = { on_head, on_body, on_end };
@@ -447,7 +468,6 @@ void handover_give(struct request *r, const struct h1_request *head,
 {
 	struct worker *w = r->conn->w;
 	const struct slot *slot = slot_of(w, place);
-	const struct settings *s = r->snap->settings;
 	const struct peer peer = { .address = place->address,
 		                   .port = place->port };
 	struct target t = slot ? to_worker(r, slot) : to_replica(r, &peer);
@@ -460,14 +480,14 @@ void handover_give(struct request *r, const struct h1_request *head,
 	h->r = r;
 	memcpy(h->peer, t.peer, sizeof(h->peer));
 	h->id.max = MESSAGE_ID_MAX;
-	h->body.max = (size_t)s->limits_message_bytes + 65536;
+	h->body.max = HANDOVER_HELD_MAX;
 	buf_add_span(&h->id, id);
 	r->handover = h;
 	h->local = t.hops == HANDOVER_WORKER;
 	h->f = start(r, head, body, &t, silence_ms(r, &t), &events, h);
 	leave_record(h);
 	if (!h->f)
-		fail(h, cannot_start(&t));
+		fail(h, false, cannot_start(&t));
 }
 
 void handover_resume(struct handover *h)

@@ -24,6 +24,7 @@
 #define HANDOVER_CONNECT_MS 2000
 #define HANDOVER_TAKEN_MS   5000 /* until what needs no backend is answered */
 #define HANDOVER_LATE_MS    2000 /* later than the one that waits for it says */
+#define HANDOVER_HELD_MAX   65536 /* bytes of an answer, then it is passed on */
 #define HANDOVER_FIELDS_MAX 131072 /* bytes of a request's fields */
 #define HANDOVER_NEWS_MAX   256    /* being told to others at the same time */
 #define HANDOVER_QUIET_MS   10000  /* between two warnings that it failed */
@@ -58,6 +59,11 @@ bool handover_can(const struct request *r, const struct place *place);
  * message, raw, or empty. Everything is copied. To a replica it goes by TLS
  * when this one has TLS, never without; that fails when there is no public_url,
  * which the configuration asks for only where replicas are named.
+ *
+ * A stream is passed on as it comes, and so is a JSON document of more than
+ * HANDOVER_HELD_MAX; it may be of any size that is allowed over there. An error
+ * says to make the call again only when nothing of it was sent, else that it
+ * may have been executed.
  *
  * Whoever has the call ends it in time. A worker of this machine breaks its
  * connection when it dies, so there is no limit for it; a replica may be silent
