@@ -565,6 +565,7 @@ static size_t drop_body(struct fetch *f, struct span body)
 static void drop_end(struct fetch *f, int err, const char *sentence)
 {
 	struct news *n = fetch_owner(f);
+	struct worker *w = n->w;
 	char refused[40];
 
 	if (err == 0 && n->status >= 400) {
@@ -572,8 +573,9 @@ static void drop_end(struct fetch *f, int err, const char *sentence)
 		sentence = refused;
 	}
 	if (*sentence)
-		warn_news(n->w, n->peer, sentence);
+		warn_news(w, n->peer, sentence);
 	free_news(n);
+	serve_check_drained(w);
 }
 
 static const struct fetch_events told = { note_status, drop_body, drop_end };

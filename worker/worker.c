@@ -231,7 +231,8 @@ void serve_check_drained(struct worker *w)
 	bool waits =
 		w->proxy.n_waiting > 0 && !atomic_load(&w->board->draining);
 
-	if (w->draining && !w->conns && !waits)
+	/* What others must know is promised too, and soon told. */
+	if (w->draining && !w->conns && !waits && w->n_news == 0)
 		loop_stop(w->loop);
 }
 

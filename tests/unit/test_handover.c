@@ -885,3 +885,30 @@ Test(handover, so_much_is_told_at_once)
 	handover_tell(&r, &request, SPAN("{}"), true);
 	cr_expect_eq(fetcher_running(w->handovers), 1u);
 }
+
+static void say_taken(struct timer *t)
+{
+	(void)t;
+	fixture_server_say(there, "HTTP/1.1 202 Accepted\r\n"
+	                          "Content-Length: 0\r\n\r\n");
+}
+
+/* A worker that has to end tells first what it has begun to tell. */
+Test(handover, news_are_told_before_the_end)
+{
+	struct timer later = { 0 };
+
+	play((struct fixture_answer){ .raw = "", .then = THEN_SILENT });
+	tell(HANDOVER_NONE, true, 1);
+	cr_assert_eq(w->n_news, 1u);
+	w->draining = true;
+	loop_close(w->loop, &caller.src); /* the last one; seen in loop_run() */
+	loop_timer(w->loop, &later, 50, say_taken);
+	cr_assert_eq(loop_run(w->loop), 0);
+	cr_expect_null(w->conns);
+	cr_expect_eq(w->n_news, 0u, "it ended before");
+	loop_timer_stop(w->loop, &later);
+	w->draining = false;
+	buf_free(&caller.in);
+	fixture_call(&caller, w);
+}
