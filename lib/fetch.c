@@ -38,7 +38,7 @@ struct fetch {
 	struct fetcher *fr;
 	struct fetch *next, **link; /* in one of its lists, or NULL */
 	CURL *easy;
-	struct curl_slist *lines, *resolve;
+	struct curl_slist *lines, *resolve, *connect_to;
 	const struct fetch_events *events;
 	void *owner;
 	char *body;
@@ -249,6 +249,7 @@ static void free_fetch(struct fetch *f)
 	}
 	curl_slist_free_all(f->lines);
 	curl_slist_free_all(f->resolve);
+	curl_slist_free_all(f->connect_to);
 	buf_free(&f->head);
 	free(f->body);
 	free(f);
@@ -536,6 +537,25 @@ static bool add_addresses(struct fetch *f, const struct url *url,
 	return f->resolve != NULL;
 }
 
+/* Of any host and any port. Unlike CURLOPT_RESOLVE it decides which connections
+ * may be used again. */
+static bool add_connect_to(struct fetch *f, const struct fetch_request *req)
+{
+	char address[IP_TEXT_MAX], text[IP_TEXT_MAX + 16];
+	struct ip ip;
+	uint16_t port;
+
+	if (!req->connect_to)
+		return true;
+	if (!ip_from_sockaddr((const void *)req->connect_to, &ip, &port))
+		return false;
+	ip_format(address, &ip);
+	snprintf(text, sizeof(text), ip_is_v4(&ip) ? "::%s:%u" : "::[%s]:%u",
+	         address, port);
+	f->connect_to = curl_slist_append(NULL, text);
+	return f->connect_to != NULL;
+}
+
 static char *text_of(struct span s)
 {
 	char *text = malloc(s.len + 1);
@@ -617,10 +637,12 @@ static bool set_up(struct fetch *f, const struct fetch_request *req)
 	f->easy = curl_easy_init();
 	if (!f->easy || !set_text(f->easy, CURLOPT_URL, req->url) ||
 	    !set_method(f, req) || !add_lines(f, req) ||
-	    !add_addresses(f, &url, req) || !set_trust(f->easy, req->ca_pem))
+	    !add_addresses(f, &url, req) || !add_connect_to(f, req) ||
+	    !set_trust(f->easy, req->ca_pem))
 		return false;
 	SET(CURLOPT_HTTPHEADER, f->lines);
 	SET(CURLOPT_RESOLVE, f->resolve);
+	SET(CURLOPT_CONNECT_TO, f->connect_to);
 	SET(CURLOPT_PRIVATE, f);
 	SET(CURLOPT_ERRORBUFFER, f->detail);
 	SET(CURLOPT_NOSIGNAL, 1L);

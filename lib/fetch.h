@@ -86,6 +86,10 @@ struct fetch_request {
 	   libcurl in a thread of its own. */
 	const struct sockaddr_storage *addresses;
 	size_t n_addresses;
+	/* Connect there, whatever host and port the URL has: these are what a
+	   certificate is checked for. Connections are kept for each of these
+	   apart. NULL: where the URL says. */
+	const struct sockaddr_storage *connect_to;
 	struct span ca_pem; /* certificates to trust; empty: the system's */
 	uint64_t connect_timeout_ms; /* name, TCP and TLS; 0: 10 s */
 	uint64_t answer_timeout_ms;  /* then to the first byte; 0: no limit */

@@ -5,24 +5,48 @@
 
 #include "lib/crypto.h"
 #include "lib/fetch.h"
+#include "lib/log.h"
 #include "lib/media.h"
 #include "lib/url.h"
 #include "worker/access.h"
 #include "worker/answer.h"
 
-#define TELL_TIMEOUT_MS 5000
 #define IDLE_EXTRA_MS   10000 /* what a comment may come too late */
 #define ADDRESS_URL_MAX 1024
+#define PEER_TEXT_MAX   (IP_TEXT_MAX + 8)     /* an address with its port */
 #define PROOF_LEN       (2 * CRYPTO_HASH_LEN) /* characters */
 
 struct handover {
 	struct fetch *f;
+	char peer[PEER_TEXT_MAX];
 	struct request *r;
-	struct buf body; /* of an answer that is no stream */
+	struct buf body; /* of an answer that is held */
 	struct buf id;   /* raw */
 	int status;
-	bool stream;
+	bool local;  /* by a worker of this machine */
+	bool headed; /* it is served over there */
+	/* What r is recorded as, should it not be served over there. */
+	const struct entry *entry;
+	const struct method *method;
+	uint32_t backend;
 };
+
+/* A replica that is away must not fill the log. */
+static void warn(struct worker *w, const char *event, const char *peer,
+                 const char *sentence)
+{
+	uint64_t now_ms = loop_now_ms(w->loop);
+
+	if (now_ms < w->handover_quiet_ms) {
+		w->handover_unsaid++;
+		return;
+	}
+	log_warning(event, LOG_STR("address", peer),
+	            LOG_STR("reason", sentence),
+	            LOG_INT("unsaid", w->handover_unsaid));
+	w->handover_unsaid = 0;
+	w->handover_quiet_ms = now_ms + HANDOVER_QUIET_MS;
+}
 
 /* --- the field --------------------------------------------------------------
  */
@@ -157,9 +181,10 @@ static void add_fields(const struct request *r, const struct h1_request *head,
 	ip_format(address, &r->client);
 	buf_addf(out,
 	         "Host: %.*s\r\nX-Forwarded-For: %s\r\nX-Forwarded-Proto: %s"
-	         "\r\nX-Request-Id: %s\r\n",
+	         "\r\nX-Request-Id: %.*s\r\n",
 	         SPAN_ARG(h1_value(h, H1_HOST)), address,
-	         access_secure(r) ? "https" : "http", r->request_id);
+	         access_secure(r) ? "https" : "http", (int)r->request_id_len,
+	         r->request_id);
 	for (size_t i = 0; i < h->n_fields; i++) {
 		if (stays(&h->fields[i]) || h->fields[i].value.len == 0)
 			continue;
@@ -170,27 +195,31 @@ static void add_fields(const struct request *r, const struct h1_request *head,
 	}
 }
 
-/* The URL of a replica. With TLS its host is the one in the certificate. */
-static void replica_url(const struct request *r, const struct peer *peer,
+/* The URL of a replica. With TLS its host is the one in the certificate; where
+ * to connect is said apart. False: with TLS there must be such a host, since
+ * what travels has the caller's token. */
+static bool replica_url(const struct request *r, const struct peer *peer,
                         char out[ADDRESS_URL_MAX])
 {
 	const struct header *head = r->snap->head;
+	struct span path = snapshot_text(r->snap, head->path);
 	char text[IP_TEXT_MAX];
 	struct url url;
-	bool tls = head->tls_cert.len > 0;
 
-	ip_format(text, &peer->address);
-	if (tls &&
-	    url_parse(snapshot_text(r->snap, head->public_url), &url) == URL_OK)
-		snprintf(out, ADDRESS_URL_MAX, "https://%.*s:%u%.*s",
-		         SPAN_ARG(url.host), peer->port,
-		         SPAN_ARG(snapshot_text(r->snap, head->path)));
-	else
+	if (head->tls_cert.len == 0) {
+		ip_format(text, &peer->address);
 		snprintf(out, ADDRESS_URL_MAX,
 		         ip_is_v4(&peer->address) ? "http://%s:%u%.*s"
 		                                  : "http://[%s]:%u%.*s",
-		         text, peer->port,
-		         SPAN_ARG(snapshot_text(r->snap, head->path)));
+		         text, peer->port, SPAN_ARG(path));
+		return true;
+	}
+	if (url_parse(snapshot_text(r->snap, head->public_url), &url) != URL_OK)
+		return false;
+	snprintf(out, ADDRESS_URL_MAX,
+	         url.ipv6 ? "https://[%.*s]:%u%.*s" : "https://%.*s:%u%.*s",
+	         SPAN_ARG(url.host), peer->port, SPAN_ARG(path));
+	return true;
 }
 
 static void worker_url(const struct request *r, const struct slot *slot,
@@ -203,9 +232,9 @@ static void worker_url(const struct request *r, const struct slot *slot,
 
 /* Where it goes. */
 struct target {
-	char url[ADDRESS_URL_MAX];
+	char url[ADDRESS_URL_MAX]; /* "": there is none */
+	char peer[PEER_TEXT_MAX];
 	struct sockaddr_storage address; /* of a replica */
-	size_t n_addresses;
 	enum handover_hops hops;
 };
 
@@ -214,7 +243,19 @@ static struct target to_worker(const struct request *r, const struct slot *slot)
 	struct target t = { .hops = HANDOVER_WORKER };
 
 	worker_url(r, slot, t.url);
+	snprintf(t.peer, sizeof(t.peer), "127.0.0.1:%u",
+	         atomic_load(&slot->handover_port));
 	return t;
+}
+
+static void name_peer(const struct peer *peer, char out[PEER_TEXT_MAX])
+{
+	char text[IP_TEXT_MAX];
+
+	ip_format(text, &peer->address);
+	snprintf(out, PEER_TEXT_MAX,
+	         ip_is_v4(&peer->address) ? "%s:%u" : "[%s]:%u", text,
+	         peer->port);
 }
 
 static struct target to_replica(const struct request *r,
@@ -222,17 +263,47 @@ static struct target to_replica(const struct request *r,
 {
 	struct target t = {
 		.address = ip_sockaddr(&peer->address, (uint16_t)peer->port),
-		.n_addresses = 1,
 		.hops = HANDOVER_REPLICA,
 	};
 
-	replica_url(r, peer, t.url);
+	if (!replica_url(r, peer, t.url))
+		t.url[0] = '\0';
+	name_peer(peer, t.peer);
 	return t;
+}
+
+static const char *cannot_start(const struct target *t)
+{
+	return *t->url ? "out of memory, or too many fields"
+	               : "with \"tls\" a \"public_url\" is needed, whose "
+	                 "host is the name in the replicas' certificates";
+}
+
+static uint64_t news_ms(const struct request *r)
+{
+	if (r->backend == UINT32_MAX)
+		return HANDOVER_TAKEN_MS;
+	return (uint64_t)snapshot_backend(r->snap, r->backend)
+	               ->request_timeout_ms +
+	       HANDOVER_LATE_MS;
+}
+
+static uint64_t silence_ms(const struct request *r, const struct target *t)
+{
+	const struct backend *b;
+
+	if (t->hops == HANDOVER_WORKER)
+		return 0;
+	if (r->backend == UINT32_MAX)
+		return HANDOVER_TAKEN_MS;
+	b = snapshot_backend(r->snap, r->backend);
+	return (uint64_t)MAX(b->request_timeout_ms, b->stream_idle_ms) +
+	       HANDOVER_LATE_MS;
 }
 
 static struct fetch *start(const struct request *r,
                            const struct h1_request *head, struct span body,
-                           const struct target *t, uint64_t answer_ms,
+                           const struct target *t, uint64_t limit_ms,
                            const struct fetch_events *events, void *owner)
 {
 	struct worker *w = r->conn->w;
@@ -248,13 +319,11 @@ static struct fetch *start(const struct request *r,
 		.url = span_str(t->url),
 		.fields = buf_span(&fields),
 		.body = body,
-		.addresses = &t->address,
-		.n_addresses = t->n_addresses,
+		.connect_to = t->hops == HANDOVER_REPLICA ? &t->address : NULL,
 		.ca_pem = snapshot_text(r->snap, r->snap->head->replica_ca),
 		.connect_timeout_ms = HANDOVER_CONNECT_MS,
-		.answer_timeout_ms = answer_ms,
-		.idle_timeout_ms = answer_ms,
-		.max_bytes = (uint64_t)r->snap->settings->limits_response_bytes,
+		.answer_timeout_ms = limit_ms,
+		.idle_timeout_ms = limit_ms,
 		.events = events,
 		.owner = owner,
 	};
@@ -267,22 +336,52 @@ static struct fetch *start(const struct request *r,
 /* --- its answer -------------------------------------------------------------
  */
 
-static void fail(struct handover *h)
+/* What it is for is recorded where it is served. */
+static void leave_record(struct handover *h)
+{
+	struct request *r = h->r;
+
+	h->entry = r->entry;
+	h->method = r->method;
+	h->backend = r->backend;
+	r->entry = NULL;
+	r->method = NULL;
+	r->backend = UINT32_MAX;
+}
+
+static void take_record(struct handover *h)
+{
+	struct request *r = h->r;
+
+	r->entry = h->entry;
+	r->method = h->method;
+	r->backend = h->backend;
+}
+
+static void fail(struct handover *h, bool sent, const char *sentence)
 {
 	struct request *r = h->r;
 	struct reply *reply = &r->reply;
 	struct problem p;
 
+	warn(r->conn->w, "a request could not be handed over", h->peer,
+	     sentence);
 	h->f = NULL;
+	if (!h->headed)
+		take_record(h);
 	reply->outcome = OUTCOME_UNAVAILABLE;
-	reply->error = "the worker that has to serve it cannot be reached";
+	reply->error = sent ? "the answer of the process that serves it is lost"
+	                    : "the process that has to serve it cannot be "
+	                      "reached";
 	if (reply->begun) {
 		reply->ops->end(reply, false);
 		return;
 	}
-	problem_set(&p, 200, RPC_INTERNAL,
-	            "The process that keeps this call cannot be reached; make "
-	            "the call again");
+	problem_set(&p, 200, RPC_INTERNAL, "%s",
+	            sent ? "The answer of the process that keeps this call is "
+	                   "lost; the call may have been executed"
+	                 : "The process that keeps this call cannot be "
+	                   "reached; make the call again");
 	answer_problem(r, &p, buf_span(&h->id), span_of("", 0));
 }
 
@@ -293,54 +392,73 @@ static void on_head(struct fetch *f, const struct fetch_head *head)
 	uint64_t idle_ms = (uint64_t)r->snap->settings->keepalive_interval;
 
 	h->status = head->status;
-	h->stream =
-		media_type_is(head->content_type, SPAN("text/event-stream"));
-	r->method = NULL; /* it is recorded over there */
-	if (!h->stream)
+	h->headed = true;
+	if (!media_type_is(head->content_type, SPAN("text/event-stream")))
 		return;
-	fetch_set_idle(f, 2 * idle_ms + IDLE_EXTRA_MS);
+	if (!h->local)
+		fetch_set_idle(f, 2 * idle_ms + IDLE_EXTRA_MS);
 	r->reply.ops->begin(&r->reply, h->status, REPLY_EVENTS);
+}
+
+static size_t pass(struct handover *h, struct span body)
+{
+	struct reply *reply = &h->r->reply;
+	struct iovec iov[] = {
+		{ h->body.bytes, h->body.len },
+		{ (void *)(uintptr_t)body.at, body.len },
+	};
+
+	if (reply->full)
+		return FETCH_PAUSE;
+	if (!reply->begun)
+		reply->ops->begin(reply, h->status, REPLY_JSON);
+	reply->ops->more(reply, iov, ARRAY_LEN(iov));
+	buf_reset(&h->body);
+	return body.len;
 }
 
 static size_t on_body(struct fetch *f, struct span body)
 {
 	struct handover *h = fetch_owner(f);
-	struct reply *reply = &h->r->reply;
-	struct iovec iov = { (void *)(uintptr_t)body.at, body.len };
 
-	if (!h->stream) {
-		buf_add_span(&h->body, body);
-		return body.len;
-	}
-	if (reply->full)
-		return FETCH_PAUSE;
-	reply->ops->more(reply, &iov, 1);
+	if (h->r->reply.begun || body.len > HANDOVER_HELD_MAX - h->body.len)
+		return pass(h, body);
+	buf_add_span(&h->body, body);
 	return body.len;
 }
 
-static void on_end(struct fetch *f, int err, const char *sentence)
+/* It is whole, and none of it has been passed on. */
+static void answer_held(struct handover *h)
 {
-	struct handover *h = fetch_owner(f);
 	struct request *r = h->r;
 	struct span body = buf_span(&h->body);
 	struct iovec iov = { h->body.bytes, body.len };
 
-	(void)sentence;
-	if (err < 0 || buf_err(&h->body) < 0) {
-		fail(h);
-		return;
-	}
-	h->f = NULL;
-	r->reply.outcome = OUTCOME_SUCCESS;
-	if (h->stream)
-		r->reply.ops->end(&r->reply, true);
-	else if (r->element)
+	if (r->element)
 		r->reply.ops->whole(&r->reply, h->status,
 		                    body.len ? REPLY_JSON : REPLY_NONE, &iov,
 		                    1);
 	else
 		answer_text(r, h->status, body.len ? "application/json" : NULL,
 		            span_of("", 0), body);
+}
+
+static void on_end(struct fetch *f, int err, const char *sentence)
+{
+	struct handover *h = fetch_owner(f);
+	struct reply *reply = &h->r->reply;
+
+	if (err < 0 || buf_err(&h->body) < 0) {
+		fail(h, fetch_was_sent(f),
+		     err < 0 ? sentence : "out of memory");
+		return;
+	}
+	h->f = NULL;
+	reply->outcome = OUTCOME_SUCCESS;
+	if (reply->begun)
+		reply->ops->end(reply, true);
+	else
+		answer_held(h);
 }
 
 static const struct fetch_events events = { on_head, on_body, on_end };
@@ -350,7 +468,6 @@ void handover_give(struct request *r, const struct h1_request *head,
 {
 	struct worker *w = r->conn->w;
 	const struct slot *slot = slot_of(w, place);
-	const struct settings *s = r->snap->settings;
 	const struct peer peer = { .address = place->address,
 		                   .port = place->port };
 	struct target t = slot ? to_worker(r, slot) : to_replica(r, &peer);
@@ -361,14 +478,16 @@ void handover_give(struct request *r, const struct h1_request *head,
 		return;
 	}
 	h->r = r;
+	memcpy(h->peer, t.peer, sizeof(h->peer));
 	h->id.max = MESSAGE_ID_MAX;
-	h->body.max = (size_t)s->limits_message_bytes + 65536;
+	h->body.max = HANDOVER_HELD_MAX;
 	buf_add_span(&h->id, id);
 	r->handover = h;
-	h->f = start(r, head, body, &t, (uint64_t)s->interactive_timeout,
-	             &events, h);
+	h->local = t.hops == HANDOVER_WORKER;
+	h->f = start(r, head, body, &t, silence_ms(r, &t), &events, h);
+	leave_record(h);
 	if (!h->f)
-		fail(h);
+		fail(h, false, cannot_start(&t));
 }
 
 void handover_resume(struct handover *h)
@@ -391,6 +510,52 @@ void handover_end(struct handover *h)
 /* --- telling all ------------------------------------------------------------
  */
 
+/* One request of it. */
+struct news {
+	struct worker *w;
+	struct news *next, **link;
+	int status;
+	char peer[PEER_TEXT_MAX];
+};
+
+static struct news *new_news(struct worker *w, const struct target *t)
+{
+	struct news *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	n->w = w;
+	memcpy(n->peer, t->peer, sizeof(n->peer));
+	n->link = &w->news;
+	n->next = w->news;
+	if (n->next)
+		n->next->link = &n->next;
+	w->news = n;
+	w->n_news++;
+	return n;
+}
+
+static void free_news(struct news *n)
+{
+	*n->link = n->next;
+	if (n->next)
+		n->next->link = n->link;
+	n->w->n_news--;
+	free(n);
+}
+
+static void warn_news(struct worker *w, const char *peer, const char *sentence)
+{
+	warn(w, "news did not reach another process", peer, sentence);
+}
+
+static void note_status(struct fetch *f, const struct fetch_head *head)
+{
+	struct news *n = fetch_owner(f);
+
+	n->status = head->status;
+}
+
 static size_t drop_body(struct fetch *f, struct span body)
 {
 	(void)f;
@@ -399,24 +564,47 @@ static size_t drop_body(struct fetch *f, struct span body)
 
 static void drop_end(struct fetch *f, int err, const char *sentence)
 {
-	struct worker *w = fetch_owner(f);
+	struct news *n = fetch_owner(f);
+	struct worker *w = n->w;
+	char refused[40];
 
-	(void)err;
-	(void)sentence;
-	w->n_news--;
+	if (err == 0 && n->status >= 400) {
+		snprintf(refused, sizeof(refused), "HTTP status %d", n->status);
+		sentence = refused;
+	}
+	if (*sentence)
+		warn_news(w, n->peer, sentence);
+	free_news(n);
+	serve_check_drained(w);
 }
 
-static const struct fetch_events told = { NULL, drop_body, drop_end };
+static const struct fetch_events told = { note_status, drop_body, drop_end };
 
+/* Nobody waits for it, and no memory loses no more than the news. */
 static void tell(struct request *r, const struct h1_request *head,
                  struct span body, const struct target *t)
 {
 	struct worker *w = r->conn->w;
+	struct news *n;
 
-	/* Nobody waits for it, and no memory loses no more than the news. */
-	if (w->n_news < HANDOVER_NEWS_MAX &&
-	    start(r, head, body, t, TELL_TIMEOUT_MS, &told, w))
-		w->n_news++;
+	if (w->n_news >= HANDOVER_NEWS_MAX) {
+		warn_news(w, t->peer, "too much is being told already");
+		return;
+	}
+	n = new_news(w, t);
+	if (n && start(r, head, body, t, news_ms(r), &told, n))
+		return;
+	warn_news(w, t->peer, cannot_start(t));
+	if (n)
+		free_news(n);
+}
+
+void handover_fini(struct worker *w)
+{
+	fetcher_free(w->handovers);
+	w->handovers = NULL;
+	while (w->news)
+		free_news(w->news);
 }
 
 void handover_tell(struct request *r, const struct h1_request *head,

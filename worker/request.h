@@ -52,7 +52,7 @@ struct request {
 	struct ip client;
 	struct span session; /* id that the answer hands out; in w->session */
 	size_t request_id_len;
-	char request_id[REQUEST_ID_MAX + 1];
+	char request_id[REQUEST_ID_MAX]; /* without a NUL */
 	char origin[256];
 	char path[128]; /* cut, for the access log */
 	struct request *watched_next, **watched_prev; /* worker/cancel */

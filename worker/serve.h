@@ -24,6 +24,7 @@ struct conn;
 struct request;
 struct record;
 struct left;
+struct news;
 struct streams;
 
 struct listener {
@@ -48,7 +49,10 @@ struct worker {
 	struct proxy proxy;
 	struct builtin *builtin;
 	struct fetcher *handovers; /* made for the first; or NULL */
-	size_t n_news;             /* of these, news for others */
+	struct news *news;         /* of these, news for others */
+	size_t n_news;
+	uint64_t handover_quiet_ms; /* no warning until then; 0: none was */
+	uint64_t handover_unsaid;   /* failures since the last warning */
 	struct identity *identity;
 	struct record *record;
 	struct timer beat;

@@ -7,7 +7,6 @@
 
 #include "lib/clock.h"
 #include "lib/crypto.h"
-#include "lib/fetch.h"
 #include "lib/log.h"
 #include "proxy/aside.h"
 #include "proxy/waiting.h"
@@ -232,7 +231,8 @@ void serve_check_drained(struct worker *w)
 	bool waits =
 		w->proxy.n_waiting > 0 && !atomic_load(&w->board->draining);
 
-	if (w->draining && !w->conns && !waits)
+	/* What others must know is promised too, and soon told. */
+	if (w->draining && !w->conns && !waits && w->n_news == 0)
 		loop_stop(w->loop);
 }
 
@@ -406,7 +406,7 @@ static void tear_down(struct worker *w)
 	cancel_fini(w);
 	call_free_spare(&w->proxy);
 	streams_free(w->streams);
-	fetcher_free(w->handovers);
+	handover_fini(w);
 	sessions_free(w->proxy.sessions);
 	upstream_free(w->proxy.up);
 	builtin_free(w->builtin);

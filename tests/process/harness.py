@@ -71,10 +71,10 @@ SESSION_KEY = "a-session-key-of-more-than-32-characters"
 class Port:
     """A port nobody else gets: bound, never listened on."""
 
-    def __init__(self):
+    def __init__(self, host="127.0.0.1", number=0):
         self.sock = socket.socket()
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self.sock.bind(("127.0.0.1", 0))
+        self.sock.bind((host, number))
         self.number = self.sock.getsockname()[1]
 
     def free(self):

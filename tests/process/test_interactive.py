@@ -424,6 +424,20 @@ def test_a_worker_that_keeps_a_call_is_killed():
         assert run_modern(g.client()) == expected(["form"])
 
 
+def test_calls_are_counted_once():
+    """Also when another worker than the first one answers."""
+    name = "oci_mcp_gateway_backend_calls_total"
+    with Backend("alpha", "legacy", tools=[asker("legacy", "form")]) as alpha, \
+            Gateway(alpha, workers=3) as g:
+        before = g.metrics().find(name, backend="alpha")
+        for _ in range(12):
+            assert run_modern(g.client(),
+                              other=g.client()) == expected(["form"])
+        # A question and an answer each.
+        eventually(lambda: g.metrics().find(
+            name, backend="alpha") == before + 24, "24 calls")
+
+
 def test_the_backend_is_killed_while_a_call_is_parked():
     with Backend("alpha", "legacy", tools=[asker("legacy", "form")]) as alpha, \
             Gateway(alpha) as g:

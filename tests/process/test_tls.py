@@ -1,5 +1,7 @@
 """TLS in the worker, and TLS towards backends."""
 
+import contextlib
+import itertools
 import ssl
 import warnings
 
@@ -8,7 +10,8 @@ import pytest
 import backend as b
 import tokens
 from backend import Backend
-from harness import Gateway
+from harness import SESSION_KEY, Gateway, Port
+from interactive import asker, run_legacy, run_modern, session_of
 from messages import client_meta, legacy
 from wire import Connection, eventually
 
@@ -220,3 +223,66 @@ def test_https_backend_is_verified():
             eventually(lambda: "alpha_echo" in client.names(), "alpha's tools")
             assert "beta_echo" not in client.names()
             assert not beta.requests
+
+
+# ---- replicas ----
+
+class Replica(TlsGateway):
+    """One of several that differ by nothing but their addresses."""
+
+    def __init__(self, backend, host, port, peers, url):
+        cert = tokens.certificate()
+        super().__init__(
+            backend, tls=cert.client(), server=tls_settings(cert), workers=1,
+            host=host, public_url=url, session_key=SESSION_KEY, replica={
+                "address": "%s:%d" % (host, port.number),
+                "peers": ["%s:%d" % (peer, port.number) for peer in peers],
+                "ca_file": cert.cert})
+        self.host = host
+        self.reserved.free()
+        self.reserved, self.port = port, port.number
+
+    def connect(self, **options):
+        return Connection(self.port, host=self.host, tls=self.tls,
+                          server_name="localhost", **options)
+
+
+@contextlib.contextmanager
+def replicas(backend, url, n=3):
+    """On one port of so many addresses, and with one name."""
+    hosts = ["127.0.0.%d" % (i + 1) for i in range(n)]
+    ports = [Port()]
+    ports += [Port(host, ports[0].number) for host in hosts[1:]]
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Replica(
+            backend, host, port, [h for h in hosts if h != host], url))
+               for host, port in zip(hosts, ports)]
+
+
+@pytest.mark.parametrize("url", ["https://localhost", "https://127.0.0.1"])
+def test_replicas(url):
+    """The name that certificates are checked for does not say which one."""
+    with Backend("asker", "legacy", tools=[asker("legacy", "form")]) as asks, \
+            replicas(asks, url) as all_of_them:
+        for one, other in itertools.permutations(all_of_them, 2):
+            assert run_modern(one.client(), name="asker_ask",
+                              arguments={"nonce": "n"},
+                              other=other.client()) == "n, accept Ada"
+            message = run_legacy(
+                one.client(), session_of(one.client()), name="asker_ask",
+                arguments={"nonce": "m"}, answer_by=other.client())
+            assert message["result"]["content"][0]["text"] == "m, accept Ada"
+
+
+def test_replicas_are_told():
+    with Backend("alpha") as alpha, \
+            replicas(alpha, "https://localhost") as all_of_them:
+        for one in all_of_them:
+            session = session_of(one.client())
+            field = {"Mcp-Session-Id": session}
+            assert one.client().request("DELETE", "/mcp",
+                                        field).status == 204
+            for g in all_of_them:
+                eventually(lambda: g.client().post(
+                    {"jsonrpc": "2.0", "id": 1, "method": "ping"},
+                    field).status == 404, "the session has ended here too")

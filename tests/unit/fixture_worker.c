@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "lib/chunked.h"
-#include "lib/fetch.h"
 #include "proxy/waiting.h"
 #include "worker/cancel.h"
 #include "worker/handover.h"
@@ -77,7 +76,7 @@ void fixture_worker_free(struct worker *w)
 	cancel_fini(w);
 	call_free_spare(&w->proxy);
 	streams_free(w->streams);
-	fetcher_free(w->handovers);
+	handover_fini(w);
 	sessions_free(w->proxy.sessions);
 	upstream_free(w->proxy.up);
 	identity_free(w->identity);

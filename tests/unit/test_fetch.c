@@ -500,6 +500,103 @@ Test(fetch, given_addresses_are_used)
 	cr_expect(strstr(server.request, host));
 }
 
+/* Another server, that says "two". */
+static void *say_two(void *arg)
+{
+	static const char answer[] = OK("Content-Length: 3\r\n\r\ntwo");
+	int fd = (int)(intptr_t)arg;
+	char bytes[4096];
+	size_t n = 0;
+	ssize_t more;
+
+	while ((more = recv(fd, bytes + n, sizeof(bytes) - n, 0)) > 0) {
+		n += (size_t)more;
+		if (n < 4 || memcmp(bytes + n - 4, "\r\n\r\n", 4) != 0)
+			continue;
+		say(fd, answer, strlen(answer));
+		n = 0;
+	}
+	close(fd);
+	return NULL;
+}
+
+static void *serve_two(void *arg)
+{
+	int listener = (int)(intptr_t)arg, fd;
+	pthread_t thread;
+
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		pthread_create(&thread, NULL, say_two, (void *)(intptr_t)fd);
+		pthread_detach(thread);
+	}
+	return NULL;
+}
+
+/* On ::1, where there is one. */
+static struct sockaddr_storage start_two(void)
+{
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+		                   .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+		                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage at = { 0 };
+	socklen_t len = sizeof(at);
+	pthread_t thread;
+
+	if (listener < 0 || bind(listener, (void *)&v6, sizeof(v6)) < 0) {
+		close(listener);
+		listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		cr_assert_eq(bind(listener, (void *)&v4, sizeof(v4)), 0);
+	}
+	cr_assert_eq(listen(listener, 64), 0);
+	getsockname(listener, (void *)&at, &len);
+	pthread_create(&thread, NULL, serve_two, (void *)(intptr_t)listener);
+	pthread_detach(thread);
+	return at;
+}
+
+/* Two servers of one name, or of one address that is that of neither: a kept
+ * connection to one is none to the other. */
+Test(fetch, where_to_connect)
+{
+	static const char *const urls[] = { "http://no.such.host/",
+		                            "http://192.0.2.1:9/",
+		                            "http://[2001:db8::1]/" };
+	struct sockaddr_storage at[2] = { [1] = start_two() };
+	struct sockaddr_in *one = (void *)&at[0];
+
+	one->sin_family = AF_INET;
+	one->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	one->sin_port = htons(server.port);
+	server.answer = OK("Content-Length: 3\r\n\r\none");
+	server.keep = true;
+	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+		server.n_connections = 0;
+		for (int turn = 0; turn < 6; turn++) {
+			struct fetch_request req = {
+				.url = span_str(urls[i]),
+				.connect_to = &at[turn % 2],
+				.events = &events,
+			};
+
+			go(&req);
+			cr_assert_eq(client.err, 0, "%s: %s", urls[i],
+			             client.sentence);
+			cr_expect(span_is(buf_span(&client.body),
+			                  turn % 2 ? "two" : "one"),
+			          "%s %d: %.*s", urls[i], turn,
+			          SPAN_ARG(buf_span(&client.body)));
+		}
+		cr_expect_eq(server.n_connections, 1, "it is kept");
+	}
+	struct sockaddr_storage nowhere = { .ss_family = AF_UNIX };
+	struct fetch_request req = { .url = span_str(urls[0]),
+		                     .connect_to = &nowhere,
+		                     .events = &events };
+	cr_expect_null(fetch_start(fetcher, &req));
+}
+
 Test(fetch, too_large)
 {
 	char url[64];

@@ -1,12 +1,17 @@
 #include "worker/handover.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/crypto.h"
 #include "lib/fetch.h"
+#include "lib/log.h"
 #include "proxy/waiting.h"
 #include "tests/unit/fixture_worker.h"
 
@@ -21,6 +26,8 @@ static struct fixture_setup setup;
 static bool has_previous;
 static struct peer own, peers[2];
 static size_t n_peers;
+static const char *certificate; /* of this one; NULL: it speaks no TLS */
+static struct place parked;     /* where the call waits that say() resumes */
 static struct worker *w;
 static struct fixture_server *there; /* another worker, or replica */
 static struct fixture_caller caller;
@@ -31,6 +38,10 @@ static void more(struct builder *b)
 
 	builder_header(b)->peers = r;
 	builder_header(b)->replica = own;
+	if (certificate) {
+		r = builder_text(b, span_str(certificate));
+		builder_header(b)->tls_cert = r;
+	}
 	memcpy(builder_header(b)->session_keys, keys, sizeof(keys));
 	builder_header(b)->has_previous_key = has_previous;
 }
@@ -66,6 +77,9 @@ static void begin(void)
 	atomic_store(&board->workers[1].started_ms, BORN);
 	atomic_store(&board->workers[1].handover_port,
 	             fixture_server_port(there));
+	parked = (struct place){ .instance = board->instance,
+		                 .worker = 1,
+		                 .born_ms = BORN };
 	fixture_call(&caller, w);
 }
 
@@ -273,7 +287,7 @@ Test(handover, this_very_worker)
 	"Mcp-Method: tools/call\r\nMcp-Name: b_t\r\n" \
 	"Accept: application/json, text/event-stream\r\n"
 
-/* The request that resumes a call of the worker there. The caller's to free. */
+/* The request that resumes the parked call. The caller's to free. */
 static char *resuming(const char *fields)
 {
 	struct sealed s = {
@@ -283,9 +297,7 @@ static char *resuming(const char *fields)
 		.expires_s = clock_utc_ms() / 1000 + 100,
 		.digest = waiting_digest(SPAN("tools/call"), SPAN("t"),
 		                         SPAN("{}")),
-		.place = { .instance = w->board->instance,
-		           .worker = 1,
-		           .born_ms = BORN },
+		.place = parked,
 	};
 	struct buf state = { .max = 4096 };
 	char head[2048], *body, *text;
@@ -364,6 +376,105 @@ Test(handover, what_travels)
 	cr_expect(span_is(fixture_answer_body(&caller, 0), "{\"x\":1}"));
 }
 
+/* A request is used again for the next one; what it was called is not. */
+Test(handover, ids_of_requests)
+{
+	static const char *const ids[] = { "a-long-id-of-a-request", "b" };
+	char line[80];
+
+	play((struct fixture_answer){ .body = "{}" });
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		snprintf(line, sizeof(line), "X-Request-Id: %s\r\n", ids[i]);
+		say(line);
+		fixture_await(&caller, 1);
+		cr_expect(fixture_has(fixture_server_request(there, i), line),
+		          "%.*s", SPAN_ARG(fixture_server_request(there, i)));
+	}
+}
+
+static void park_in_replica(void)
+{
+	struct ip loopback;
+
+	cr_assert(ip_parse(SPAN("127.0.0.1"), &loopback));
+	parked = (struct place){ .instance = w->board->instance + 1,
+		                 .address = loopback,
+		                 .port = fixture_server_port(there) };
+}
+
+/* A caller's token does not leave in the clear when this one has TLS. */
+Test(handover, never_without_tls)
+{
+	park_in_replica();
+	play((struct fixture_answer){ .body = "{}" });
+	say("");
+	fixture_await(&caller, 1);
+	cr_expect_eq(fixture_server_requests(there), 1u, "none has TLS");
+	certificate = "a certificate";
+	build();
+	say("");
+	fixture_await(&caller, 1);
+	cr_expect(fixture_has(fixture_answer_body(&caller, 0),
+	                      "make the call again"));
+	cr_expect_eq(fixture_server_requests(there), 1u);
+}
+
+static bool nobody(void *arg)
+{
+	return fixture_server_open(arg) == 0;
+}
+
+/* So many requests have come there. */
+static bool asked(void *arg)
+{
+	return fixture_server_requests(there) >= *(size_t *)arg;
+}
+
+static uint64_t counted(void)
+{
+	uint32_t slot = snapshot_backend(w->snap, 0)->slot;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < OUTCOMES; i++)
+		sum += count_read(&w->board->backends[slot].calls[i]);
+	return sum;
+}
+
+/* Where it is served, and only when it is served nowhere, here. */
+Test(handover, who_counts_it)
+{
+	static const struct {
+		struct fixture_answer answer;
+		uint64_t counted;
+	} rows[] = {
+		{ { .body = "{}" }, 0 },
+		{ { .raw = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+		    .then = THEN_CLOSE },
+		  0 },
+		{ { .raw = "", .then = THEN_CLOSE }, 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint64_t before = counted();
+
+		play(rows[i].answer);
+		say("");
+		fixture_await(&caller, 1);
+		cr_expect_eq(counted() - before, rows[i].counted, "%zu", i);
+	}
+	/* The client leaves while the worker there is at it. */
+	uint64_t before = counted();
+	size_t n = fixture_server_requests(there) + 1;
+
+	play((struct fixture_answer){ .raw = "", .then = THEN_SILENT });
+	say("");
+	cr_assert(fixture_run(w->loop, asked, &n));
+	fixture_hang_up(&caller);
+	cr_expect(fixture_run(w->loop, nobody, there));
+	cr_expect_eq(counted(), before);
+	fixture_call(&caller, w);
+}
+
 #define STREAM "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 
 /* What the worker there says, and what the client sees of it. */
@@ -391,17 +502,17 @@ Test(handover, answers)
 		/* What breaks is an error that says what to do. */
 		{ { .raw = "", .then = THEN_CLOSE },
 		  200,
-		  "make the call again" },
+		  "may have been executed" },
 		{ { .raw = "", .then = THEN_RESET },
 		  200,
-		  "make the call again" },
+		  "may have been executed" },
 		{ { .raw = "junk\r\n\r\n", .then = THEN_CLOSE },
 		  200,
-		  "make the call again" },
+		  "may have been executed" },
 		{ { .raw = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
 		    .then = THEN_CLOSE },
 		  200,
-		  "make the call again" },
+		  "may have been executed" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -418,6 +529,90 @@ Test(handover, answers)
 		fixture_server_hang_up(there);
 		fixture_pause(w->loop, 5);
 	}
+}
+
+/* Over all limits of one message, and of what is held. */
+#define LARGE 3000000
+
+static char *large(void)
+{
+	char *text = malloc(LARGE + 1);
+
+	cr_assert_not_null(text);
+	for (size_t i = 0; i < LARGE; i++)
+		text[i] = (char)('a' + i * 7 % 26);
+	text[0] = text[LARGE - 1] = '"';
+	text[LARGE] = '\0';
+	return text;
+}
+
+/* Does the worker hold more than the client takes? */
+static bool full(void)
+{
+	return w->conns->req && w->conns->req->reply.full;
+}
+
+/* A large answer that was paid for is not lost, whoever reads slowly. */
+Test(handover, large_answers)
+{
+	static const struct {
+		bool chunked, deaf;
+	} rows[] = { { false, false }, { true, false }, { true, true } };
+	char *text = large();
+
+	settings.limits_message_bytes = 1000;
+	build();
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		play((struct fixture_answer){ .body = text,
+		                              .chunked = rows[i].chunked });
+		say("");
+		caller.deaf = rows[i].deaf;
+		while (rows[i].deaf && !full())
+			fixture_pause(w->loop, 1);
+		caller.deaf = false;
+		loop_set(w->loop, &caller.src, EPOLLIN);
+		fixture_await(&caller, 1);
+		cr_expect_eq(fixture_status(&caller, 0), 200, "%zu", i);
+		cr_expect(span_is(fixture_answer_body(&caller, 0), text),
+		          "%zu: %zu bytes", i,
+		          fixture_answer_body(&caller, 0).len);
+	}
+	free(text);
+}
+
+/* Around what is held: whole or in pieces, it is the same. */
+Test(handover, answers_as_large_as_what_is_held)
+{
+	char *text = large();
+
+	for (size_t n = HANDOVER_HELD_MAX - 1; n < HANDOVER_HELD_MAX + 2; n++) {
+		text[n] = '\0';
+		play((struct fixture_answer){ .body = text });
+		say("");
+		fixture_await(&caller, 1);
+		cr_expect(span_is(fixture_answer_body(&caller, 0), text), "%zu",
+		          n);
+		text[n] = 'x';
+	}
+	free(text);
+}
+
+Test(handover, a_large_answer_that_breaks_is_seen_to_break)
+{
+	struct buf raw = { .max = 2 * LARGE };
+	char *text = large();
+
+	buf_puts(&raw, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+	               "Content-Length: 9999999\r\n\r\n");
+	buf_puts(&raw, text);
+	buf_putc(&raw, '\0');
+	play((struct fixture_answer){ .raw = raw.bytes, .then = THEN_CLOSE });
+	say("");
+	cr_assert(fixture_await_end(&caller));
+	cr_expect_gt(caller.in.len, LARGE / 2);
+	cr_expect_eq(fixture_answers(&caller), 0u, "it has no end");
+	buf_free(&raw);
+	free(text);
 }
 
 Test(handover, a_stream_that_breaks_is_seen_to_break)
@@ -443,20 +638,26 @@ Test(handover, nobody_is_there)
 	cr_expect(fixture_has(fixture_answer_body(&caller, 0), "\"id\":\"i\""));
 }
 
+/* A worker of this machine may take its time; of a replica nobody knows
+ * whether it is still there. */
 Test(handover, no_answer_in_time)
 {
 	settings.interactive_timeout = 50;
+	setup.request_timeout_ms = setup.idle_timeout_ms = 50;
 	build();
 	play((struct fixture_answer){ .raw = "", .then = THEN_SILENT });
 	say("");
+	fixture_pause(w->loop, HANDOVER_LATE_MS + 100);
+	fixture_server_say(there, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+	                          "\r\n{}");
+	fixture_await(&caller, 1);
+	cr_expect(span_is(fixture_answer_body(&caller, 0), "{}"));
+
+	park_in_replica();
+	say("");
 	fixture_await(&caller, 1);
 	cr_expect(fixture_has(fixture_answer_body(&caller, 0),
-	                      "make the call again"));
-}
-
-static bool nobody(void *arg)
-{
-	return fixture_server_open(arg) == 0;
+	                      "may have been executed"));
 }
 
 /* The client goes away: before an answer, and inside of one. */
@@ -524,11 +725,6 @@ Test(handover, it_does_not_go_in_circles)
 
 static size_t told;
 
-static bool told_so_many(void *arg)
-{
-	return fixture_server_requests(there) >= *(size_t *)arg;
-}
-
 static void tell(enum handover_hops hop, bool workers, size_t expected)
 {
 	struct request r = { .conn = w->conns, .snap = w->snap, .hops = hop };
@@ -538,10 +734,11 @@ static void tell(enum handover_hops hop, bool workers, size_t expected)
 	fixture_read("X-A: b\r\n",
 	             "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}",
 	             &request, &msg);
-	strcpy(r.request_id, "id");
+	r.request_id_len = 2;
+	memcpy(r.request_id, "id", 2);
 	handover_tell(&r, &request, SPAN("{}"), workers);
 	told += expected;
-	cr_expect(fixture_run(w->loop, told_so_many, &told), "%zu of %zu",
+	cr_expect(fixture_run(w->loop, asked, &told), "%zu of %zu",
 	          fixture_server_requests(there), told);
 	fixture_pause(w->loop, 10);
 	cr_expect_eq(fixture_server_requests(there), told, "%d %d", hop,
@@ -568,6 +765,104 @@ Test(handover, who_is_told)
 	tell(HANDOVER_NONE, true, 2);
 }
 
+/* The log, to be read. */
+static int open_log(void)
+{
+	int out = memfd_create("log", MFD_CLOEXEC);
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", out);
+	log_set_fd(out);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* What was logged since the last time; "" when nothing was. */
+static const char *logged(int fd)
+{
+	static char text[8192];
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	cr_assert_geq(n, 0);
+	text[n] = '\0';
+	return text;
+}
+
+static bool all_told(void *arg)
+{
+	(void)arg;
+	return w->n_news == 0;
+}
+
+/* What fails says where and why, and not each time. */
+Test(handover, failures_are_logged)
+{
+	int in = open_log();
+	char peer[80];
+	struct ip loopback;
+	const char *line;
+
+	cr_assert(ip_parse(SPAN("127.0.0.1"), &loopback));
+	peers[0] = (struct peer){ .address = loopback,
+		                  .port = fixture_server_port(there) };
+	n_peers = 1;
+	build();
+	snprintf(peer, sizeof(peer), "\"address\":\"127.0.0.1:%u\"",
+	         fixture_server_port(there));
+
+	play((struct fixture_answer){ .status = 202, .body = "" });
+	tell(HANDOVER_NONE, false, 1);
+	cr_assert(fixture_run(w->loop, all_told, NULL));
+	cr_expect_str_eq(logged(in), "");
+
+	play((struct fixture_answer){ .status = 401, .body = "" });
+	tell(HANDOVER_NONE, false, 1);
+	cr_assert(fixture_run(w->loop, all_told, NULL));
+	line = logged(in);
+	cr_expect(strstr(line, "news did not reach") && strstr(line, peer) &&
+	                  strstr(line, "HTTP status 401"),
+	          "%s", line);
+
+	play((struct fixture_answer){ .raw = "", .then = THEN_CLOSE });
+	for (int i = 0; i < 3; i++) {
+		say("");
+		fixture_await(&caller, 1);
+	}
+	cr_expect_str_eq(logged(in), "", "too soon");
+	w->handover_quiet_ms = loop_now_ms(w->loop);
+	say("");
+	fixture_await(&caller, 1);
+	line = logged(in);
+	cr_expect(strstr(line, "could not be handed over") &&
+	                  strstr(line, peer) &&
+	                  strstr(line, "closed without an answer") &&
+	                  strstr(line, "\"unsaid\":3"),
+	          "%s", line);
+	log_set_fd(-1);
+	close(in);
+}
+
+/* The one told may have to ask the request's backend first. */
+Test(handover, news_for_a_backend_have_its_time)
+{
+	struct request r = { .conn = w->conns };
+	int in = open_log();
+	struct h1_request request;
+	struct message msg;
+
+	setup.request_timeout_ms = 50;
+	build();
+	r.snap = w->snap;
+	fixture_read("", "{\"jsonrpc\":\"2.0\",\"method\":\"x\"}", &request,
+	             &msg);
+	play((struct fixture_answer){ .raw = "", .then = THEN_SILENT });
+	handover_tell(&r, &request, SPAN("{}"), true);
+	cr_assert(fixture_run(w->loop, all_told, NULL));
+	const char *line = logged(in);
+	cr_expect(strstr(line, "\"no answer in 2050 ms\""), "%s", line);
+	log_set_fd(-1);
+	close(in);
+}
+
 /* News that nobody takes does not pile up. */
 Test(handover, so_much_is_told_at_once)
 {
@@ -579,7 +874,8 @@ Test(handover, so_much_is_told_at_once)
 	fixture_read("X-A: b\r\n",
 	             "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}",
 	             &request, &msg);
-	strcpy(r.request_id, "id");
+	r.request_id_len = 2;
+	memcpy(r.request_id, "id", 2);
 	for (size_t i = 0; i < 2 * HANDOVER_NEWS_MAX; i++)
 		handover_tell(&r, &request, SPAN("{}"), true);
 	cr_expect_eq(fetcher_running(w->handovers), HANDOVER_NEWS_MAX);
@@ -588,4 +884,31 @@ Test(handover, so_much_is_told_at_once)
 	/* Room again, when they have ended. */
 	handover_tell(&r, &request, SPAN("{}"), true);
 	cr_expect_eq(fetcher_running(w->handovers), 1u);
+}
+
+static void say_taken(struct timer *t)
+{
+	(void)t;
+	fixture_server_say(there, "HTTP/1.1 202 Accepted\r\n"
+	                          "Content-Length: 0\r\n\r\n");
+}
+
+/* A worker that has to end tells first what it has begun to tell. */
+Test(handover, news_are_told_before_the_end)
+{
+	struct timer later = { 0 };
+
+	play((struct fixture_answer){ .raw = "", .then = THEN_SILENT });
+	tell(HANDOVER_NONE, true, 1);
+	cr_assert_eq(w->n_news, 1u);
+	w->draining = true;
+	loop_close(w->loop, &caller.src); /* the last one; seen in loop_run() */
+	loop_timer(w->loop, &later, 50, say_taken);
+	cr_assert_eq(loop_run(w->loop), 0);
+	cr_expect_null(w->conns);
+	cr_expect_eq(w->n_news, 0u, "it ended before");
+	loop_timer_stop(w->loop, &later);
+	w->draining = false;
+	buf_free(&caller.in);
+	fixture_call(&caller, w);
 }
