@@ -256,12 +256,20 @@ static bool any_untried(struct watch *w)
 	return false;
 }
 
+static void forget_moves(struct watch *w)
+{
+	for (struct watched *u = watched_next(&w->set, NULL); u;
+	     u = watched_next(&w->set, u))
+		u->moved = false;
+}
+
 static void open_modern(struct watch *w, struct tap *t, struct span uris,
                         struct span tasks)
 {
 	take_honoured(w, uris, tasks);
 	if (t != &w->taps[w->now]) {
 		w->now = !w->now;
+		forget_moves(w);
 		loop_timer(w->all->loop, &w->overlap, WATCH_OVERLAP_MS,
 		           on_overlap);
 	}
@@ -405,17 +413,32 @@ static void on_updated(struct tap *t, struct span uri)
 		note_change(w, u);
 }
 
-/* While two streams overlap, each tells everything. */
+/*
+ * While two streams overlap, each tells everything from some moment on, and one
+ * may be read later than the other: what was told is not told again, and
+ * nothing of the old one after the first of the new one.
+ */
+static bool was_told(const struct watch *w, const struct tap *t,
+                     const struct watched *u, uint32_t state)
+{
+	if (!tap_runs(&w->taps[0]) || !tap_runs(&w->taps[1]))
+		return false;
+	for (size_t i = 0; i < WATCHED_STATES; i++)
+		if (u->states[i] == state)
+			return true;
+	return u->moved && t != &w->taps[w->now];
+}
+
 static void on_task(struct tap *t, struct span id, struct span task)
 {
 	struct watch *w = t->owner;
 	struct watched *u = watched_find(&w->set, WATCH_TASK, id);
 	uint32_t state = snapshot_hash(task);
 
-	if (!u || (state == u->state && tap_runs(&w->taps[0]) &&
-	           tap_runs(&w->taps[1])))
+	if (!u || was_told(w, t, u, state))
 		return;
-	u->state = state;
+	u->moved = t == &w->taps[w->now];
+	u->states[u->next_state++ % WATCHED_STATES] = state;
 	for (struct watcher *one = u->watchers; one; one = one->next)
 		one->updated(one, task);
 }

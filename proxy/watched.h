@@ -12,6 +12,7 @@
 #include "proxy/watch.h"
 
 #define WATCHED_PLACES 256 /* of the hash table */
+#define WATCHED_STATES 8   /* of a task that are known again */
 
 struct watched {
 	struct watched_set *set;
@@ -24,7 +25,9 @@ struct watched {
 	bool posting;  /* a request about it is under way */
 	bool changed;  /* to be told at the next flush */
 	enum watch_kind kind;
-	uint32_t state; /* of a task: a hash of the last that was told */
+	bool moved; /* of a task: told by the stream that takes over */
+	uint8_t next_state;
+	uint32_t states[WATCHED_STATES]; /* hashes of the last that were told */
 	size_t place, len;
 	char uri[]; /* of a task: its id */
 };

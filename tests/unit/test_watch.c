@@ -296,6 +296,37 @@ Test(watch, each_state_of_a_task_is_told_to_who_wants_it)
 	cr_expect_eq(fixture_server_requests(server), 1u);
 }
 
+#define STATE(id, state)                                                       \
+	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tasks\",\"params\":{" \
+	"\"taskId\":\"" id "\",\"status\":\"" state "\"}}"
+
+/* One stream takes over from another; both say the same, in its order. */
+Test(watch, two_streams_that_overlap_tell_of_no_state_twice)
+{
+	play(EVENTS EVENT(ACK_TASKS("\"t\"")) EVENT(STATE("t", "a"))
+	             EVENT(STATE("t", "b")),
+	     THEN_SILENT);
+	watch_task(0, "t");
+	cr_assert(fixture_run(loop, is_told, &clients[0]));
+	cr_expect_eq(clients[0].told, 2u);
+	/* The new one begins with a state that the old one told of. */
+	play(EVENTS EVENT(ACK_TASKS("\"t\",\"u\"")) EVENT(STATE("t", "b"))
+	             EVENT(STATE("u", "a")) EVENT(STATE("t", "d")),
+	     THEN_KEEP);
+	watch_task(1, "u");
+	cr_assert(fixture_run(loop, is_told, &clients[1]));
+	cr_expect_eq(fixture_server_open(server), 2u);
+	cr_expect_eq(clients[0].told, 3u);
+	/* The old one is read late, and missed nothing in between. */
+	fixture_server_say(server, EVENT(STATE("t", "b")) EVENT(STATE("t", "c"))
+	                                   EVENT(STATE("t", "d")));
+	cr_assert(fixture_run(loop, are_open, &(size_t){ 1 }));
+	cr_expect_eq(clients[0].told, 3u);
+	cr_expect_str_eq(clients[0].last,
+	                 "{\"taskId\":\"t\",\"status\":\"d\"}");
+	cr_expect_eq(clients[1].told, 1u);
+}
+
 Test(watch, a_task_that_was_told_of_may_be_forgotten)
 {
 	static const struct fixture_answer answers[] = {
