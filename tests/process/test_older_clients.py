@@ -1,6 +1,7 @@
 """Clients of 2025-03-26 and 2025-06-18: everything that they have and later
 ones have not, and what later ones have and they have not."""
 
+import contextlib
 import json
 import threading
 
@@ -511,8 +512,9 @@ def test_batch_runs_at_the_same_time():
         assert all("result" in m for m in found.values())
 
 
-def test_batch_is_bounded():
-    """The seventeenth is sent when one of the sixteen is done."""
+@contextlib.contextmanager
+def twenty_of_which_sixteen_wait():
+    """A batch of calls; each is answered when the gate is released once."""
     gate = threading.Semaphore(0)
 
     def gated(e):
@@ -524,6 +526,12 @@ def test_batch_is_bounded():
         client.send(messages.post([call("gated", i) for i in range(20)],
                                   {"MCP-Protocol-Version": OLDEST}))
         x.wait_for(count=16)
+        yield x, g, client, gate
+
+
+def test_batch_is_bounded():
+    """The seventeenth is sent when one of the sixteen is done."""
+    with twenty_of_which_sixteen_wait() as (x, g, client, gate):
         assert len(x.calls()) == 16
         gate.release()
         x.wait_for(count=17)
@@ -606,17 +614,7 @@ def test_batch_scopes_records_and_metrics():
 
 def test_batch_after_the_reload(alpha):
     """A batch is served by the configuration that it began on."""
-    gate = threading.Semaphore(0)
-
-    def gated(e):
-        assert gate.acquire(timeout=20)
-        b.echo(e)
-
-    with Backend("alpha", tools=[b.tool("gated", gated)]
-                 ) as x, Gateway(x, workers=1) as g, g.client() as client:
-        client.send(messages.post([call("gated", i) for i in range(20)],
-                                  {"MCP-Protocol-Version": OLDEST}))
-        x.wait_for(count=16)
+    with twenty_of_which_sixteen_wait() as (x, g, client, gate):
         g.reload(limits={"batch": 5, "head_bytes": 1024})
         gate.release(20)
         assert len(by_id(client.connection.read())) == 20
