@@ -747,6 +747,15 @@ static void on_body(struct exchange *x, struct span bytes)
 	}
 }
 
+/* An event stream has ended, and no answer was in it. */
+static void on_stream_over(struct call *c)
+{
+	if (rejoin_possible(c))
+		rejoin_later(c);
+	else
+		relay_nonsense(c, "its event stream ended without a result");
+}
+
 static void on_complete(struct call *c)
 {
 	uint32_t attempt = c->attempt;
@@ -761,14 +770,15 @@ static void on_complete(struct call *c)
 		end_stream(c);
 		return;
 	case FORM_EVENTS:
-		if (rejoin_possible(c))
-			rejoin_later(c);
-		else
-			relay_nonsense(
-				c, "its event stream ended without a result");
+		on_stream_over(c);
 		return;
 	case FORM_UNKNOWN:
 		break;
+	}
+	/* The rest of a stream, and nothing was left of it yet. */
+	if (c->x.method == EXCHANGE_GET) {
+		on_stream_over(c);
+		return;
 	}
 	if (session_gone(c, NULL)) {
 		again(c);
