@@ -49,7 +49,7 @@ static void on_end(struct exchange *x, enum exchange_end why,
 		return;
 	}
 	u->told = p->wants;
-	e->done(e);
+	e->done(e, u);
 }
 
 static const struct exchange_ops ops = {
@@ -91,14 +91,26 @@ static void post(struct enlist_post *p, struct watched *u,
 	exchange_start(p->all->up, &p->x);
 }
 
-static struct watched *next_untold(const struct watched_set *set)
+static bool is_untold(const struct watched *u)
 {
-	struct watched *u = watched_next(set, NULL);
+	return u->kind == WATCH_RESOURCE && !u->posting &&
+	       u->told != (u->watchers != NULL);
+}
 
-	while (u && (u->kind != WATCH_RESOURCE || u->posting ||
-	             u->told == (u->watchers != NULL)))
-		u = watched_next(set, u);
-	return u;
+/* From where the last one was found, and once around: thousands of them that
+ * are told one after the other would else be searched through for each. */
+static struct watched *next_untold(struct enlist *e)
+{
+	for (size_t i = 0; i < WATCHED_PLACES; i++) {
+		size_t place = (e->place + i) % WATCHED_PLACES;
+
+		for (struct watched *u = e->set->places[place]; u; u = u->next)
+			if (is_untold(u)) {
+				e->place = place;
+				return u;
+			}
+	}
+	return NULL;
 }
 
 bool enlist_push(struct enlist *e, struct snapshot *snap, uint32_t backend)
@@ -107,7 +119,7 @@ bool enlist_push(struct enlist *e, struct snapshot *snap, uint32_t backend)
 
 	for (size_t i = 0; i < ENLIST_MAX; i++) {
 		struct enlist_post *p = &e->posts[i];
-		struct watched *u = p->about ? NULL : next_untold(e->set);
+		struct watched *u = p->about ? NULL : next_untold(e);
 
 		p->all = e;
 		if (u)

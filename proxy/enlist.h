@@ -36,13 +36,15 @@ struct enlist {
 	struct upstream *up;
 	struct sessions *sessions;
 	struct watched_set *set;
-	/* One request was answered: there may be more to tell. */
-	void (*done)(struct enlist *e);
+	/* The request about u was answered: there may be more to tell. u is
+	   there during the call; whoever wanted it may have gone meanwhile. */
+	void (*done)(struct enlist *e, struct watched *u);
 	/* One was not; the session does not exist any more, or the network
 	   failed. */
 	void (*failed)(struct enlist *e, bool session_gone);
 	/* its own */
 	uint64_t next_id; /* of requests in the session */
+	size_t place; /* of set, where the search for what to tell goes on */
 	struct enlist_post posts[ENLIST_MAX];
 };
 
