@@ -1,15 +1,18 @@
 #include "proxy/enlist.h"
 
+#include "lib/value.h"
 #include "proxy/tap.h"
 
 #define BODY_MAX   65536
 #define FIELDS_MAX 8192
+#define ANSWER_MAX 65536 /* bytes of one that is read */
 
 static void stop(struct enlist_post *p)
 {
 	exchange_cancel(&p->x);
 	snapshot_unref(p->snap);
 	p->snap = NULL;
+	inbox_fini(&p->box);
 	buf_free(&p->body);
 	buf_free(&p->fields);
 	if (p->about)
@@ -28,10 +31,28 @@ static void on_head(struct exchange *x, const struct exchange_head *head)
 	CONTAINER_OF(x, struct enlist_post, x)->status = head->status;
 }
 
+/* Does this status say that there is no such session, or no such method? */
+static bool is_doubtful(const struct enlist_post *p)
+{
+	return p->status == 404 || p->status == 400;
+}
+
+static void on_message(struct inbox *box, const struct span found[])
+{
+	struct enlist_post *p = CONTAINER_OF(box, struct enlist_post, box);
+	int64_t id;
+
+	if (found[INBOX_ERROR].at && value_integer(found[INBOX_ID], &id) &&
+	    (uint64_t)id == p->id)
+		p->refused = true;
+}
+
 static void on_body(struct exchange *x, struct span bytes)
 {
-	(void)x;
-	(void)bytes;
+	struct enlist_post *p = CONTAINER_OF(x, struct enlist_post, x);
+
+	if (is_doubtful(p) && !inbox_feed(&p->box, bytes))
+		p->refused = false; /* too large to be what is looked for */
 }
 
 static void on_end(struct exchange *x, enum exchange_end why,
@@ -40,9 +61,12 @@ static void on_end(struct exchange *x, enum exchange_end why,
 	struct enlist_post *p = CONTAINER_OF(x, struct enlist_post, x);
 	struct enlist *e = p->all;
 	struct watched *u = p->about;
-	bool gone = p->status == 404 || p->status == 400;
+	bool gone;
 
 	(void)detail;
+	if (why == EXCHANGE_COMPLETE)
+		inbox_end(&p->box);
+	gone = is_doubtful(p) && !p->refused;
 	stop(p);
 	if (why != EXCHANGE_COMPLETE || gone) {
 		e->failed(e, gone);
@@ -60,10 +84,11 @@ static const struct exchange_ops ops = {
 
 static void compose(struct enlist_post *p, uint32_t backend)
 {
+	p->id = ++p->all->next_id;
 	p->body.max = BODY_MAX;
 	p->fields.max = FIELDS_MAX;
 	buf_puts(&p->body, "{\"jsonrpc\":\"2.0\",\"id\":");
-	buf_add_u64(&p->body, ++p->all->next_id);
+	buf_add_u64(&p->body, p->id);
 	buf_puts(&p->body, ",\"method\":\"resources/");
 	buf_puts(&p->body, p->wants ? "subscribe" : "unsubscribe");
 	buf_puts(&p->body, "\",\"params\":{\"uri\":");
@@ -79,6 +104,9 @@ static void post(struct enlist_post *p, struct watched *u,
 	p->about = u;
 	p->wants = u->watchers != NULL;
 	p->status = 0;
+	p->refused = false;
+	p->box.max = ANSWER_MAX;
+	p->box.on_message = on_message;
 	p->snap = snapshot_ref(snap);
 	u->posting = true;
 	compose(p, backend);
