@@ -638,6 +638,7 @@ static void on_head(struct exchange *x, const struct exchange_head *head)
 		return;
 	}
 	if (x->method == EXCHANGE_GET && head->status != 200) {
+		aside_abandon(c);
 		relay_fail(c, OUTCOME_UNAVAILABLE,
 		           "its stream broke, and it does not go on with it "
 		           "(%d)",
@@ -806,10 +807,12 @@ static void on_body(struct exchange *x, struct span bytes)
 /* An event stream has ended, and no answer was in it. */
 static void on_stream_over(struct call *c)
 {
-	if (rejoin_possible(c))
+	if (rejoin_possible(c)) {
 		rejoin_later(c);
-	else
-		relay_nonsense(c, "its event stream ended without a result");
+		return;
+	}
+	aside_abandon(c);
+	relay_nonsense(c, "its event stream ended without a result");
 }
 
 static void on_complete(struct call *c)
@@ -840,6 +843,8 @@ static void on_complete(struct call *c)
 		again(c);
 		return;
 	}
+	if (c->status < 300)
+		aside_abandon(c);
 	relay_fail(c, OUTCOME_UNAVAILABLE, "it answered %d without a body",
 	           c->status);
 }
