@@ -126,6 +126,17 @@ def test_a_thousand_users_do_not_cross(era):
         assert len(done) == users
 
 
+@pytest.mark.parametrize("kinds", [["form"], ["form", "sampling", "roots"]],
+                         ids="+".join)
+def test_answers_do_not_wait_for_the_connection_of_their_call(kinds):
+    with Backend("alpha", "legacy", tools=[
+            asker("legacy", *kinds, rounds=2)]) as alpha, \
+            Gateway(alpha.entry(max_connections=1), workers=1) as g:
+        assert run_modern(g.client()) == expected(kinds, 2)
+        message = run_legacy(g.client(), session_of(g.client()))
+        assert message["result"]["content"][0]["text"] == expected(kinds, 2)
+
+
 # ---- questions beside the call's own stream ----
 
 def apart_asker(*kinds):
