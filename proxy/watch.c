@@ -402,17 +402,26 @@ static void on_updated(struct tap *t, struct span uri)
 		note_change(w, u);
 }
 
-/* While two streams overlap, each tells everything. */
+static bool was_told(const struct watched *u, uint32_t state)
+{
+	for (unsigned i = 0; i < MIN(u->n_states, WATCHED_STATES); i++)
+		if (u->states[i] == state)
+			return true;
+	return false;
+}
+
+/* While two streams overlap, each tells everything, and one may be behind the
+ * other: an older state must not come after a newer one. */
 static void on_task(struct tap *t, struct span id, struct span task)
 {
 	struct watch *w = t->owner;
 	struct watched *u = watched_find(&w->set, WATCH_TASK, id);
 	uint32_t state = snapshot_hash(task);
 
-	if (!u || (state == u->state && tap_runs(&w->taps[0]) &&
-	           tap_runs(&w->taps[1])))
+	if (!u || (tap_runs(&w->taps[0]) && tap_runs(&w->taps[1]) &&
+	           was_told(u, state)))
 		return;
-	u->state = state;
+	u->states[u->n_states++ % WATCHED_STATES] = state;
 	for (struct watcher *one = u->watchers; one; one = one->next)
 		one->updated(one, task);
 }

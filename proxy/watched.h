@@ -12,6 +12,7 @@
 #include "proxy/watch.h"
 
 #define WATCHED_PLACES 256 /* of the hash table */
+#define WATCHED_STATES 8   /* of a task, remembered while streams overlap */
 
 struct watched {
 	struct watched_set *set;
@@ -24,7 +25,9 @@ struct watched {
 	bool posting;  /* a request about it is under way */
 	bool changed;  /* to be told at the next flush */
 	enum watch_kind kind;
-	uint32_t state; /* of a task: a hash of the last that was told */
+	/* Of a task: hashes of the last that were told, and how many were. */
+	uint32_t states[WATCHED_STATES];
+	unsigned n_states;
 	size_t place, len;
 	char uri[]; /* of a task: its id */
 };

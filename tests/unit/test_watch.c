@@ -327,6 +327,29 @@ Test(watch, each_state_of_a_task_is_told_to_who_wants_it)
 	cr_expect_eq(fixture_server_requests(server), 1u);
 }
 
+#define STATE(n)                                                               \
+	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tasks\",\"params\":{" \
+	"\"taskId\":\"t\",\"status\":\"" n "\"}}"
+
+/* Two streams that overlap tell the same, one behind the other. */
+Test(watch, states_of_a_task_are_told_once)
+{
+	play(EVENTS EVENT(ACK_TASKS("\"t\"")), THEN_SILENT);
+	watch_task(0, "t");
+	cr_assert(fixture_run(loop, is_settled, &clients[0]));
+	play(EVENTS EVENT(ACK_TASKS("\"t\",\"u\"")), THEN_SILENT);
+	watch_task(1, "u");
+	cr_assert(fixture_run(loop, is_settled, &clients[1]));
+	fixture_server_say_to(server, "", "[\"t\"]",
+	                      EVENT(STATE("1")) EVENT(STATE("2")));
+	fixture_server_say_to(server, "", "\"u\"",
+	                      EVENT(STATE("1")) EVENT(STATE("2"))
+	                              EVENT(STATE("3")));
+	fixture_pause(loop, WATCH_OVERLAP_MS / 4);
+	cr_expect_eq(clients[0].told, 3u);
+	cr_expect(strstr(clients[0].last, "\"3\""), "%s", clients[0].last);
+}
+
 Test(watch, a_task_that_was_told_of_may_be_forgotten)
 {
 	static const struct fixture_answer answers[] = {
