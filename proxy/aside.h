@@ -34,7 +34,8 @@ MUST_CHECK bool aside_ready(struct call *c);
  * belongs to none. */
 void aside_leave(struct call *c);
 
-/* c's exchange ended without its answer: the backend may go on. */
+/* c failed, or its exchange ended, without its answer: the backend may go on.
+ * Harmless when it belongs to none. */
 void aside_abandon(struct call *c);
 
 /* Close all. */

@@ -5,7 +5,10 @@
  * spelling, the caller's arguments byte for byte. The answer is checked as it
  * passes: an answer that fits into one piece is judged before its first byte
  * goes on, a larger one streams through, an event stream goes event by event.
- * Whatever does not hold becomes a JSON-RPC error that names the backend.
+ * A large result that asks for input or is a task is held all the same, up to
+ * limits.message_bytes, for its state and its id must be sealed; when that
+ * shows only after it began to stream, it is broken off. Whatever does not hold
+ * becomes a JSON-RPC error that names the backend.
  */
 #ifndef PROXY_CALL_H
 #define PROXY_CALL_H
@@ -107,6 +110,7 @@ struct call {
 	bool lost;         /* ... and its backend is gone meanwhile */
 	bool holds;        /* a reference to snap */
 	bool result_open;  /* streaming: the result's bytes are passing */
+	bool gathers;      /* whatever its size, its result must be changed */
 	int status;
 	uint32_t attempt;  /* grows with every start: loops notice that the call
 	                      they work for is over, or began anew */

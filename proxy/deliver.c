@@ -5,6 +5,7 @@
 
 #include "lib/clock.h"
 #include "lib/value.h"
+#include "proxy/aside.h"
 #include "proxy/downgrade.h"
 #include "proxy/publish.h"
 #include "proxy/rejoin.h"
@@ -99,6 +100,9 @@ void relay_fail(struct call *c, enum outcome outcome, const char *fmt, ...)
 		exchange_cancel(&c->x);
 		return;
 	}
+	/* Unless it refused, what the call runs there may go on. */
+	if (call_is_at_legacy(c) && c->status < 300)
+		aside_abandon(c);
 	c->reply->outcome = outcome;
 	c->reply->error = c->text;
 	if (c->result_open) {

@@ -5,12 +5,17 @@
  * for what is told and not wanted any more (MCP 2025-11-25, "Resources"), a few
  * at the same time and one at a time for each resource, so that the last word
  * is the right one. An error in an answer is an answer: the backend said no.
+ *
+ * A session that it does not know any more is an HTTP 404 (MCP 2025-11-25,
+ * "Session Management"), with some servers a 400; but one with a JSON-RPC error
+ * under the request's own id is from the method, and so a no.
  */
 #ifndef PROXY_ENLIST_H
 #define PROXY_ENLIST_H
 
 #include "lib/base.h"
 #include "lib/buf.h"
+#include "proxy/inbox.h"
 #include "proxy/session.h"
 #include "proxy/upstream.h"
 #include "proxy/watched.h"
@@ -26,7 +31,11 @@ struct enlist_post {
 	struct watched *about; /* NULL: idle */
 	struct snapshot *snap;
 	bool wants;
+	uint64_t id;
 	int status;
+	struct inbox box; /* of an answer that may say that there is no such
+	                     session */
+	bool refused;     /* it is from the method */
 	struct buf body, fields;
 };
 
@@ -36,13 +45,15 @@ struct enlist {
 	struct upstream *up;
 	struct sessions *sessions;
 	struct watched_set *set;
-	/* One request was answered: there may be more to tell. */
-	void (*done)(struct enlist *e);
+	/* The request about u was answered: there may be more to tell. u is
+	   there during the call; whoever wanted it may have gone meanwhile. */
+	void (*done)(struct enlist *e, struct watched *u);
 	/* One was not; the session does not exist any more, or the network
 	   failed. */
 	void (*failed)(struct enlist *e, bool session_gone);
 	/* its own */
 	uint64_t next_id; /* of requests in the session */
+	size_t place; /* of set, where the search for what to tell goes on */
 	struct enlist_post posts[ENLIST_MAX];
 };
 

@@ -18,6 +18,7 @@ void rejoin_note(struct call *c, const struct sse_event *event)
 		if (b < 0x20 || b == 0x7f)
 			return;
 	}
+	c->rejoins = 0;
 	c->event.max = SSE_ID_MAX;
 	buf_reset(&c->event);
 	buf_add_span(&c->event, event->id);

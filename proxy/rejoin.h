@@ -13,11 +13,15 @@
 
 #include "proxy/call.h"
 
-#define REJOIN_TRIES_MAX 5     /* without an event in between */
+#define REJOIN_TRIES_MAX 5     /* without data or a new id in between */
 #define REJOIN_WAIT_MS   200   /* when the backend does not say (retry) */
 #define REJOIN_MOST_MS   30000 /* when it says more */
 
-/* An event of the backend has come; its id, if it has one, is remembered. */
+/*
+ * An event of the backend has come; its id, if it has one, is remembered. Data
+ * and a new id are progress: a backend that ends its stream behind each event
+ * to be polled (SEP-1699) may do so for as long as the call takes.
+ */
 void rejoin_note(struct call *c, const struct sse_event *event);
 
 /*

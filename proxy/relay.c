@@ -41,6 +41,10 @@ enum passing {
 	PASS_TYPE,
 	PASS_TTL,
 	PASS_SCOPE,
+	PASS_ALWAYS, /* from here on of modern backends only */
+	PASS_REQUESTS = PASS_ALWAYS,
+	PASS_STATE,
+	PASS_TASK,
 	PASSING
 };
 
@@ -52,6 +56,9 @@ static const struct scan_want passing[PASSING] = {
 	[PASS_TYPE] = { SPAN_INIT("resultType"), PASS_RESULT },
 	[PASS_TTL] = { SPAN_INIT("ttlMs"), PASS_RESULT },
 	[PASS_SCOPE] = { SPAN_INIT("cacheScope"), PASS_RESULT },
+	[PASS_REQUESTS] = { SPAN_INIT("inputRequests"), PASS_RESULT },
+	[PASS_STATE] = { SPAN_INIT("requestState"), PASS_RESULT },
+	[PASS_TASK] = { SPAN_INIT("taskId"), PASS_RESULT },
 };
 
 /* ---- messages before the last ---- */
@@ -443,6 +450,40 @@ static void on_whole(struct call *c, struct span text)
 
 /* ---- a text that streams through ---- */
 
+static void init_stream(const struct call *c, struct scan_stream *s)
+{
+	size_t n = c->server == VIEW_MODERN ? PASSING : PASS_ALWAYS;
+
+	scan_stream_init(s, passing, n, 1u << PASS_ID);
+}
+
+/*
+ * Has the result, as far as it came, a member that must not go out as the
+ * backend wrote it? Its type would tell as well, but often stands last, and
+ * without one of these it holds nothing that is secret.
+ */
+static bool must_change(const struct call *c, const struct scan_stream *s)
+{
+	return (call_takes_input(c) && (scan_stream_seen(s, PASS_REQUESTS) ||
+	                                scan_stream_seen(s, PASS_STATE))) ||
+	       (c->method->id == METHOD_TOOLS_CALL &&
+	        scan_stream_seen(s, PASS_TASK));
+}
+
+/* The same of what was gathered before any of it goes out. */
+static bool shows_change(const struct call *c)
+{
+	struct span in = buf_span(&c->in), bytes;
+	struct scan_stream s;
+	enum scan_event event;
+
+	init_stream(c, &s);
+	do
+		event = scan_stream_next(&s, &in, &bytes);
+	while (event != SCAN_MORE && event != SCAN_DONE && event != SCAN_BAD);
+	return must_change(c, &s);
+}
+
 static void open_result(struct call *c)
 {
 	struct reply *r = c->reply;
@@ -467,6 +508,13 @@ static void pass_result(struct call *c, struct span bytes)
 {
 	struct parts p = { .n = 0 };
 
+	/* A name is known before the first byte of its value goes out. */
+	if (must_change(c, c->stream)) {
+		relay_nonsense(c,
+		               "its result was passing on already when it "
+		               "turned out to ask for input or to be a task");
+		return;
+	}
 	if (!c->reply->accepts_json)
 		bytes = one_line(&c->out, bytes);
 	parts_add(&p, bytes);
@@ -564,7 +612,7 @@ static void begin_stream(struct call *c)
 		relay_nonsense(c, "its answer is too large");
 		return;
 	}
-	scan_stream_init(c->stream, passing, PASSING, 1u << PASS_ID);
+	init_stream(c, c->stream);
 	c->form = FORM_STREAM;
 
 	uint32_t attempt = c->attempt;
@@ -580,6 +628,7 @@ static void on_head(struct exchange *x, const struct exchange_head *head)
 	struct call *c = CONTAINER_OF(x, struct call, x);
 
 	c->status = head->status;
+	c->gathers = false;
 	c->whole = head->has_length ? head->length : 0;
 	if (x->method == EXCHANGE_GET && head->status == 409 &&
 	    rejoin_possible(c)) {
@@ -589,6 +638,7 @@ static void on_head(struct exchange *x, const struct exchange_head *head)
 		return;
 	}
 	if (x->method == EXCHANGE_GET && head->status != 200) {
+		aside_abandon(c);
 		relay_fail(c, OUTCOME_UNAVAILABLE,
 		           "its stream broke, and it does not go on with it "
 		           "(%d)",
@@ -652,12 +702,19 @@ static void on_whole_piece(struct call *c, struct span bytes)
 		buf_reserve(&c->in, (size_t)c->whole);
 	buf_add_span(&c->in, bytes);
 	if (buf_err(&c->in) < 0) {
-		relay_nonsense(c, "its answer is too large");
+		relay_nonsense(c, c->gathers
+		                          ? "its result asks for input or is a "
+		                            "task, and is over "
+		                            "limits.message_bytes"
+		                          : "its answer is too large");
 		return;
 	}
 	/* Ids of tasks are replaced in what is whole. */
-	if (c->in.len > CALL_WINDOW && c->status < 300 &&
-	    c->method->work != WORK_BY_TASK)
+	if (c->in.len <= CALL_WINDOW || c->status >= 300 || c->gathers ||
+	    c->method->work == WORK_BY_TASK)
+		return;
+	c->gathers = c->server == VIEW_MODERN && shows_change(c);
+	if (!c->gathers)
 		begin_stream(c);
 }
 
@@ -747,6 +804,17 @@ static void on_body(struct exchange *x, struct span bytes)
 	}
 }
 
+/* An event stream has ended, and no answer was in it. */
+static void on_stream_over(struct call *c)
+{
+	if (rejoin_possible(c)) {
+		rejoin_later(c);
+		return;
+	}
+	aside_abandon(c);
+	relay_nonsense(c, "its event stream ended without a result");
+}
+
 static void on_complete(struct call *c)
 {
 	uint32_t attempt = c->attempt;
@@ -761,19 +829,22 @@ static void on_complete(struct call *c)
 		end_stream(c);
 		return;
 	case FORM_EVENTS:
-		if (rejoin_possible(c))
-			rejoin_later(c);
-		else
-			relay_nonsense(
-				c, "its event stream ended without a result");
+		on_stream_over(c);
 		return;
 	case FORM_UNKNOWN:
 		break;
+	}
+	/* The rest of a stream, and nothing was left of it yet. */
+	if (c->x.method == EXCHANGE_GET) {
+		on_stream_over(c);
+		return;
 	}
 	if (session_gone(c, NULL)) {
 		again(c);
 		return;
 	}
+	if (c->status < 300)
+		aside_abandon(c);
 	relay_fail(c, OUTCOME_UNAVAILABLE, "it answered %d without a body",
 	           c->status);
 }

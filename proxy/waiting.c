@@ -6,6 +6,7 @@
 #include "lib/clock.h"
 #include "lib/crypto.h"
 #include "lib/value.h"
+#include "proxy/aside.h"
 #include "proxy/downgrade.h"
 #include "proxy/rejoin.h"
 #include "proxy/relay.h"
@@ -349,6 +350,7 @@ void waiting_resume(struct call *c, const struct message *msg,
 	call_renew(c, msg);
 	loop_timer_stop(c->proxy->loop, &w->timer);
 	if (c->lost && !rejoin_possible(c)) {
+		aside_abandon(c);
 		relay_fail(c, OUTCOME_UNAVAILABLE,
 		           "the connection to it broke while the client was "
 		           "asked");

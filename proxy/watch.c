@@ -336,16 +336,13 @@ static void push(struct watch *w)
 		sync_in(w, WATCH_LINGER_MS); /* to forget what nobody wants */
 }
 
-static void on_enlisted(struct enlist *e)
+static void on_enlisted(struct enlist *e, struct watched *u)
 {
 	struct watch *w = CONTAINER_OF(e, struct watch, enlist);
 
-	for (struct watched *u = watched_next(&w->set, NULL); u;
-	     u = watched_next(&w->set, u))
-		for (struct watcher *one = u->watchers; one && u->told;
-		     one = one->next)
-			if (one->settled)
-				one->settled(one);
+	for (struct watcher *one = u->watchers; one && u->told; one = one->next)
+		if (one->settled)
+			one->settled(one);
 	push(w);
 }
 

@@ -322,6 +322,7 @@ class Backend:
         self.connections = 0    # accepted so far
         self.open = set()       # sockets
         self.listeners = []     # (exchange, subscription id or None)
+        self.joining = threading.Lock()
         self.stopping = False
         self._ids = itertools.count(1)
         self.event_numbers = itertools.count(1)
@@ -408,10 +409,15 @@ class Backend:
         self.tools = [t for t in self.tools if t.spec.get("name") != name]
         self.tools.append(tool(name, handler))
 
+    def streams(self):
+        """All who listen: who has been told that it does is among them."""
+        with self.joining:
+            return list(self.listeners)
+
     def notify(self, kind="tools"):
         """Tell all who listen that a list has changed; how many did."""
         told = 0
-        for exchange, subscription in list(self.listeners):
+        for exchange, subscription in self.streams():
             params = {}
             if subscription is not None:
                 params["_meta"] = {META + "subscriptionId": subscription}
@@ -426,7 +432,7 @@ class Backend:
         """Tell all who subscribed to it that a resource has changed; how
         many did."""
         told = 0
-        for exchange, subscription in list(self.listeners):
+        for exchange, subscription in self.streams():
             request = exchange.request
             params = {"uri": uri}
             if subscription is not None:
@@ -447,7 +453,7 @@ class Backend:
     def watchers(self, uri):
         """How many streams have subscribed to it."""
         found = 0
-        for exchange, subscription in list(self.listeners):
+        for exchange, subscription in self.streams():
             request = exchange.request
             wanted = (request.params["notifications"].get(
                 "resourceSubscriptions", ()) if subscription is not None else
@@ -457,7 +463,7 @@ class Backend:
 
     def hang_up_listeners(self):
         """Cut every stream; the sessions stay."""
-        for exchange, _ in list(self.listeners):
+        for exchange, _ in self.streams():
             try:
                 exchange.sock.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -673,11 +679,13 @@ class Backend:
         if self.sessions_wanted and session not in self.sessions:
             return exchange.error(-32001, "Session not found", status=404)
         exchange.head(200, "text/event-stream")
-        exchange.chunk(b": here\n\n")
-        return self._stay(exchange, None)
+        return self._stay(exchange, None,
+                          lambda: exchange.chunk(b": here\n\n"))
 
-    def _stay(self, exchange, subscription):
-        self.listeners.append((exchange, subscription))
+    def _stay(self, exchange, subscription, greet):
+        with self.joining:
+            greet()
+            self.listeners.append((exchange, subscription))
         try:
             exchange.peer_closed(within=3600)
         finally:
@@ -752,10 +760,10 @@ class Backend:
                 u for u in uris if self.subscribe and self.knows(u)]
         if self.lines:
             exchange.head(200)
-        exchange.notify("notifications/subscriptions/acknowledged", {
-            "notifications": wanted,
-            "_meta": {META + "subscriptionId": exchange.id}})
-        return self._stay(exchange, exchange.id)
+        return self._stay(exchange, exchange.id, lambda: exchange.notify(
+            "notifications/subscriptions/acknowledged", {
+                "notifications": wanted,
+                "_meta": {META + "subscriptionId": exchange.id}}))
 
     def _list(self, exchange, key, items):
         cursor = exchange.request.params.get("cursor")
@@ -867,7 +875,7 @@ class Tasks:
     def listeners(self, id):
         """The streams that want to hear of it."""
         return [(exchange, subscription)
-                for exchange, subscription in list(self.backend.listeners)
+                for exchange, subscription in self.backend.streams()
                 if subscription is not None and id in
                 exchange.request.params["notifications"].get("taskIds", ())]
 

@@ -89,6 +89,27 @@ def test_legacy_client_that_hangs_up_first():
         slow.free.set()
 
 
+def test_the_cancellation_of_one_call_does_not_wait_for_another():
+    """The only connection to the backend is busy with another call."""
+    slow = Slow()
+    with Backend("alpha", "legacy", tools=[slow.tool]) as alpha, \
+            Gateway(alpha.entry(max_connections=1), workers=1) as g:
+        session = session_of(g.client())
+        gone, other = g.client(), g.client()
+        begin(gone, session)
+        alpha.wait_for()
+        gone.close()
+        assert slow.hung_up.wait(DEADLINE)
+        begin(other, session, 8)
+        eventually(lambda: len(alpha.calls()) == 2, "the other runs")
+        cancel(g.client(), session)
+        told = alpha.wait_for("notifications/cancelled")
+        assert told.params["requestId"] == alpha.calls()[0].message["id"]
+        slow.free.set()
+        answer = other.connection.head()
+        assert answer.messages[-1]["result"]["content"][0]["text"] == "late"
+
+
 def test_legacy_client_on_the_other_replica():
     slow = Slow()
     with Backend("alpha", "legacy", tools=[slow.tool]) as alpha, \

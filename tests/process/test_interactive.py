@@ -14,7 +14,7 @@ from harness import Gateway, Pair
 from interactive import (ANSWERS, FULL, answer_all, ask, asker, await_answer,
                          call_modern, describe, modern_asker, nonce_of,
                          run_legacy, run_modern, session_of)
-from messages import legacy_body, post
+from messages import legacy_body, modern, post
 from wire import DEADLINE, eventually
 
 KINDS = ["form", "url", "sampling", "roots"]
@@ -124,6 +124,57 @@ def test_a_thousand_users_do_not_cross(era):
             t.join()
         assert not failures, failures[:5]
         assert len(done) == users
+
+
+@pytest.mark.parametrize("kinds", [["form"], ["form", "sampling", "roots"]],
+                         ids="+".join)
+def test_answers_do_not_wait_for_the_connection_of_their_call(kinds):
+    with Backend("alpha", "legacy", tools=[
+            asker("legacy", *kinds, rounds=2)]) as alpha, \
+            Gateway(alpha.entry(max_connections=1), workers=1) as g:
+        assert run_modern(g.client()) == expected(kinds, 2)
+        message = run_legacy(g.client(), session_of(g.client()))
+        assert message["result"]["content"][0]["text"] == expected(kinds, 2)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_question_over_256_kib(last):
+    """Its state is sealed like that of a small one; and when it comes too
+    late for that, it does not go out at all."""
+    big = {"messages": [{"role": "user", "content": {
+        "type": "text", "text": "x" * 400000}}], "maxTokens": 10}
+    requests = {"k": {"method": "sampling/createMessage", "params": big}}
+
+    def handler(exchange):
+        if "inputResponses" in exchange.request.params:
+            assert exchange.request.params["requestState"] == "own-state"
+            return echo(exchange)
+        if last:
+            return exchange.result({
+                "_meta": {"x": "x" * 400000}, "inputRequests": {},
+                "requestState": "own-state", "resultType": "input_required"})
+        return exchange.result({
+            "resultType": "input_required", "inputRequests": requests,
+            "requestState": "own-state"})
+
+    with Backend("alpha", "modern", tools=[tool("ask", handler)]) as alpha, \
+            Gateway(alpha, workers=1) as g:
+        alpha.pieces = 10000
+        if last:
+            with g.connect() as c:
+                c.send(modern("tools/call", {
+                    "name": "alpha_ask", "arguments": {}}))
+                got = c.reader.rest()
+            assert b"x" * 1000 in got and b"own-state" not in got
+            assert not got.endswith(b"0\r\n\r\n"), "it is complete"
+            return
+        r = call_modern(g.client(), arguments={"nonce": "n"})
+        assert b"own-state" not in r.body
+        assert r.result["inputRequests"] == requests
+        assert run_modern(g.client(), arguments={"nonce": "n"}) == "n"
+        message = run_legacy(g.client(), session_of(g.client()),
+                             arguments={"nonce": "n"})
+        assert message["result"]["content"][0]["text"] == "n"
 
 
 # ---- questions beside the call's own stream ----

@@ -1,12 +1,14 @@
 """Session ids of older clients: sealed, one caller's own, on every replica."""
 
+import threading
+
 import pytest
 
 from backend import Backend, tool
 from harness import Gateway, Pair
 from interactive import session_of
 from messages import legacy
-from wire import eventually
+from wire import DEADLINE, eventually
 
 KEY = "a-session-key-of-more-than-32-characters"
 FULL = {"protocolVersion": "2025-11-25", "clientInfo": {
@@ -168,6 +170,37 @@ def test_per_client():
         assert end(two.client(), a) == 204
         eventually(lambda: len(sessions & set(alpha.sessions)) == 1,
                    "the backend's session is ended")
+
+
+def test_per_client_end_that_does_not_wait_for_a_call():
+    """The only connection to the backend is busy."""
+    gate = threading.Event()
+
+    def waits(exchange):
+        gate.wait(DEADLINE)
+        counting(exchange)
+
+    with Backend("alpha", "legacy", tools=[
+            tool("count", counting), tool("waits", waits)]) as alpha, \
+            Gateway(alpha.entry(sessions="per_client", max_connections=1),
+                    workers=1) as g:
+        c, busy = g.client(), g.client()
+        mine, other = session_of(c), session_of(busy)
+        own = count(c, mine).split()[-1]
+        assert own in alpha.sessions
+        said = []
+        call = threading.Thread(target=lambda: said.append(busy.call(
+            "alpha_waits", version="2025-11-25", session=other)))
+        call.start()
+        eventually(lambda: [r for r in alpha.calls()
+                            if r.params["name"] == "waits"], "it runs")
+        assert end(c, mine) == 204
+        eventually(lambda: own not in alpha.sessions,
+                   "the backend's session is ended")
+        assert not said
+        gate.set()
+        call.join()
+        assert said[0].split()[0] == "1"
 
 
 def test_per_client_session_that_the_backend_forgot():

@@ -5,6 +5,7 @@ import pytest
 import backend as b
 from backend import Backend, CoreTasks, Tasks
 from harness import Gateway
+from interactive import answer_all, call_modern, legacy_asker
 from messages import (META, MODERN, TASKS, client_meta, declaring,
                       initialize_params, modern, sentinel)
 from test_streams import listen as listen_for
@@ -687,6 +688,35 @@ def test_a_tool_that_only_runs_as_a_task(core, version, answers):
     assert alpha.calls("tools/call")[0].params["task"] == {}
     assert "task" not in first.params and first.params["name"] == "echo"
     assert second.message["id"] != alpha.calls("tools/call")[0].message["id"]
+
+
+def test_a_task_that_asks(core):
+    """What it asks comes on the stream of tasks/result; the client's answer
+    belongs to the tools/call that it knows, and to no other."""
+    g, alpha, tasks = core
+    tasks.finish(legacy_asker("form", "roots", rounds=2))
+    want = {"nonce": "n"}
+    with g.client() as c:
+        first = call_modern(c, "alpha_job", want).result
+        assert first["resultType"] == "input_required"
+        answers = answer_all(first)
+        for name, arguments in (("alpha_job", {"nonce": "m"}),
+                                ("alpha_job", {}),
+                                ("alpha_echo", want)):
+            r = call_modern(c, name, arguments, answers=answers)
+            assert refused(r, -32602)["message"] == (
+                "requestState belongs to another request")
+        assert len(alpha.calls("tools/call")) == 1
+        second = call_modern(c, "alpha_job", want, answers=answers).result
+        assert second["resultType"] == "input_required"
+        last = call_modern(c, "alpha_job", want, answers=answer_all(second))
+        said = "accept Ada, file:///a"
+        assert last.result["content"][0]["text"] == ", ".join(
+            ["", said, said])
+        # A used state is good for nothing.
+        refused(call_modern(c, "alpha_job", want, answers=answers), -32602)
+    assert len(alpha.calls("tools/call")) == 1
+    assert len(alpha.calls("tasks/result")) == 1
 
 
 def test_a_task_that_fails(core):

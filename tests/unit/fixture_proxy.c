@@ -452,7 +452,7 @@ struct line { /* one connection */
 	struct fixture_server *server;
 	struct line *next;
 	struct buf in, out;
-	struct span id, token; /* of its last request */
+	struct span request, id, token; /* the last one, and of it */
 	size_t sent, piece;
 	enum fixture_then then;
 	bool answering;
@@ -646,6 +646,7 @@ static void serve(struct line *l)
 	kept->max = TEXT_SIZE;
 	buf_add(kept, l->in.bytes, size);
 	buf_consume(&l->in, size);
+	l->request = buf_span(kept);
 	struct span body = span_from(buf_span(kept), head.head.bytes);
 	if (answer_itself(l, body))
 		return;
@@ -727,12 +728,25 @@ void fixture_server_break(struct fixture_server *s)
 		reset_line(l);
 }
 
+static bool is_silent(const struct line *l)
+{
+	return l->src.fd >= 0 && l->answering && l->then == THEN_SILENT &&
+	       l->sent == l->out.len;
+}
+
 void fixture_server_say(struct fixture_server *s, const char *text)
+{
+	fixture_server_say_to(s, "", "", text);
+}
+
+void fixture_server_say_to(struct fixture_server *s, const char *start,
+                           const char *part, const char *text)
 {
 	struct line *l = s->lines;
 
-	while (l && (l->src.fd < 0 || !l->answering || l->then != THEN_SILENT ||
-	             l->sent < l->out.len))
+	while (l &&
+	       !(is_silent(l) && span_starts(l->request, span_str(start)) &&
+	         fixture_has(l->request, part)))
 		l = l->next;
 	cr_assert_not_null(l, "no answer to go on with");
 	buf_reset(&l->out);

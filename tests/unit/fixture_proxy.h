@@ -149,6 +149,11 @@ void fixture_server_break(struct fixture_server *s);
  * "$ID" and "$TOKEN" are those of its request. */
 void fixture_server_say(struct fixture_server *s, const char *text);
 
+/* The same with the answer to a request that begins with start and has this
+ * part. */
+void fixture_server_say_to(struct fixture_server *s, const char *start,
+                           const char *part, const char *text);
+
 /* What came: the n-th request whole, its body, and how many of each. */
 size_t fixture_server_requests(const struct fixture_server *s);
 struct span fixture_server_request(const struct fixture_server *s, size_t n);

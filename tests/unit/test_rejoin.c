@@ -100,10 +100,15 @@ Test(rejoin, what_is_gone_on_with)
 		call->rejoins = i;
 		cr_expect_eq(rejoin_possible(call), i < REJOIN_TRIES_MAX);
 	}
-	note(SPAN("2"), "");
-	cr_expect_not(rejoin_possible(call), "an id without data is no news");
-	note(SPAN("2"), "{}");
+	note(SPAN("1"), "");
+	cr_expect_not(rejoin_possible(call), "the same id is no news");
+	note(SPAN("a\tb"), "");
+	cr_expect_not(rejoin_possible(call), "nor one that is not kept");
+	note(SPAN("1"), "{}");
 	cr_expect(rejoin_possible(call), "it goes on");
+	call->rejoins = REJOIN_TRIES_MAX;
+	note(SPAN("2"), "");
+	cr_expect(rejoin_possible(call), "so it does with another id");
 	call->server = VIEW_MODERN;
 	cr_expect_not(rejoin_possible(call));
 }
@@ -253,6 +258,30 @@ Test(rejoin, a_stream_goes_on)
 	cr_expect(fixture_has(fixture_client_last(&client), "\"result\":{}"));
 }
 
+#define POLL(n)                                               \
+	{                                                     \
+		.raw = SSE("retry: 1\nid: " n "\ndata:\n\n"), \
+		.then = THEN_CLOSE                            \
+	}
+
+/* A backend that wants to be polled says nothing but where it is. */
+Test(rejoin, a_stream_that_is_polled)
+{
+	static const struct fixture_answer answers[] = {
+		POLL("1"), POLL("2"),
+		POLL("3"), POLL("4"),
+		POLL("5"), POLL("6"),
+		POLL("7"), { .raw = SSE(RESULT), .then = THEN_CLOSE },
+	};
+
+	static_assert(ARRAY_LEN(answers) > REJOIN_TRIES_MAX + 2, "it counts");
+	call->caller.session = 0;
+	go_on(answers, ARRAY_LEN(answers));
+	await();
+	cr_expect(fixture_has(fixture_client_last(&client), "\"result\":{}"));
+	cr_expect_eq(fixture_server_requests(server), ARRAY_LEN(answers));
+}
+
 Test(rejoin, what_does_not_go_on)
 {
 	static const struct {
@@ -266,6 +295,12 @@ Test(rejoin, what_does_not_go_on)
 		  "does not go on with it" },
 		{ { .status = 401, .body = "" }, 1, "does not go on with it" },
 		{ { .status = 202, .body = "" }, 1, "does not go on with it" },
+		{ { .raw = SSE(""), .then = THEN_CLOSE },
+		  REJOIN_TRIES_MAX + 1,
+		  "ended without a result" },
+		{ { .raw = SSE(" \n"), .then = THEN_CLOSE },
+		  REJOIN_TRIES_MAX + 1,
+		  "ended without a result" },
 		{ { .raw = SSE("retry: 1\n: no event\n\n"),
 		    .then = THEN_CLOSE },
 		  REJOIN_TRIES_MAX + 1,

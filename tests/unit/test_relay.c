@@ -638,6 +638,144 @@ Test(relay, the_id_of_a_large_answer_may_come_last)
 	buf_free(&sent);
 }
 
+/* ---- large results that must be changed ---- */
+
+#define INPUT_TYPE "\"resultType\":\"input_required\""
+#define STATE      "\"requestState\":\"secret\""
+#define SAMPLE                                                   \
+	"\"inputRequests\":{\"k\":{\"method\":"                  \
+	"\"sampling/createMessage\",\"params\":{\"messages\":[{" \
+	"\"role\":\"user\",\"content\":{\"type\":\"text\",\"text\":\""
+#define TASK_MADE "\"resultType\":\"task\",\"taskId\":\"secret\""
+
+/* What shows in time is held, and sealed like a small one. */
+Test(relay, a_large_result_that_asks_is_held)
+{
+	static const struct {
+		enum verb verb;
+		const char *before, *behind;
+	} held[] = {
+		{ TOOL, HEAD_OF "{" INPUT_TYPE "," STATE "," SAMPLE,
+		  "\"}}],\"maxTokens\":1}}}}}" },
+		{ READ, HEAD_OF "{" SAMPLE,
+		  "\"}}],\"maxTokens\":1}}}," STATE "," INPUT_TYPE "}}" },
+		{ PROMPT, HEAD_OF "{" STATE ",\"_meta\":{\"x\":\"",
+		  "\"}," INPUT_TYPE "}}" },
+		{ TOOL, HEAD_OF "{" TASK_MADE ",\"_meta\":{\"x\":\"", "\"}}}" },
+		/* Nothing to seal after all. */
+		{ TOOL, HEAD_OF "{\"taskId\":\"mine\",\"content\":[\"",
+		  "\"]}}" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(held); i++) {
+		struct buf sent;
+		struct span out;
+
+		call.caller.abilities = CLIENT_MASK | CLIENT_TASKS;
+		play_large(VIEW_MODERN, held[i].verb, BOTH, held[i].before,
+		           "abc", held[i].behind, &sent);
+		out = buf_span(&client.out);
+		cr_expect(client.complete, "%zu", i);
+		cr_expect_eq(client.wholes, 1u, "%zu", i);
+		cr_expect_eq(code_of(out), 0, "%zu: %.*s", i, 200, out.at);
+		cr_expect_eq(count(out, "secret"), 0u, "%zu", i);
+		cr_expect_eq(count(out, "\"gw2."), (size_t)(i < 4), "%zu", i);
+		cr_expect_gt(out.len, (size_t)LARGE - 1000, "%zu", i);
+		buf_free(&sent);
+	}
+}
+
+/* What fills the window, what follows up to at, and the rest. */
+static void feed_behind(struct span body, size_t at)
+{
+	struct exchange_head head = { .status = 200 };
+
+	relay_ops.head(&call.x, &head);
+	relay_ops.body(&call.x, span_first(body, CALL_WINDOW + 1));
+	cr_assert_eq(client.begins, 1u);
+	relay_ops.body(&call.x,
+	               span_from(span_first(body, at), CALL_WINDOW + 1));
+	if (call.running)
+		relay_ops.body(&call.x, span_from(body, at));
+}
+
+/* What shows too late is broken off before its value goes out, wherever the
+ * text is cut. */
+Test(relay, a_large_result_that_asks_late_is_broken_off)
+{
+	static const struct {
+		enum verb verb;
+		const char *behind;
+	} late[] = {
+		{ TOOL, "\"]," STATE "," INPUT_TYPE "}}" },
+		{ READ, "\"],\"inputRequests\":{\"secret\":0}}}" },
+		{ PROMPT, "\"]," STATE "}}" },
+		{ TOOL, "\"]," TASK_MADE "}}" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(late); i++)
+		for (size_t cut = 1; cut < 40; cut++) {
+			struct buf sent;
+			size_t behind = strlen(late[i].behind);
+
+			start(VIEW_MODERN, VIEW_MODERN, late[i].verb,
+			      cut % 2 ? BOTH : EVENTS, "");
+			large(&sent, HEAD_OF "{\"content\":[\"", "abc",
+			      late[i].behind);
+			feed_behind(buf_span(&sent), sent.len - behind + cut);
+			cr_expect_eq(client.ends, 1u);
+			cr_expect_not(client.complete, "%zu %zu", i, cut);
+			cr_expect_eq(client.reply.outcome, OUTCOME_UNAVAILABLE);
+			cr_expect_eq(count(buf_span(&client.out), "secret"), 0u,
+			             "%zu %zu", i, cut);
+			buf_free(&sent);
+		}
+}
+
+/* The same names where they mean nothing of the kind. */
+Test(relay, members_of_large_results_that_pass)
+{
+	static const struct {
+		enum view_era to;
+		enum verb verb;
+		const char *behind;
+	} passes[] = {
+		{ VIEW_LEGACY, TOOL, "\"]," STATE "}}" },
+		{ VIEW_LEGACY, TOOL, "\"],\"taskId\":\"x\",\"TaskID\":1}}" },
+		{ VIEW_MODERN, READ, "\"],\"taskId\":\"x\"}}" },
+		{ VIEW_MODERN, TOOL, "\",{" STATE "}]," DONE "}}" },
+		{ VIEW_MODERN, TOOL, "\",{" TASK_MADE "}]," DONE "}}" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(passes); i++) {
+		struct buf sent;
+
+		start(VIEW_MODERN, passes[i].to, passes[i].verb, BOTH, "");
+		large(&sent, HEAD_OF "{\"content\":[\"", "abc",
+		      passes[i].behind);
+		feed(200, buf_span(&sent), false, 16000, 16000);
+		cr_expect_null(fixture_client_fault(&client, "\"c1\""));
+		cr_expect(client.complete, "%zu", i);
+		cr_expect_eq(client.begins, 1u, "%zu", i);
+		buf_free(&sent);
+	}
+}
+
+Test(relay, a_result_that_asks_has_a_limit)
+{
+	struct buf sent = { .max = 1 << 24 };
+
+	start(VIEW_MODERN, VIEW_MODERN, TOOL, BOTH, "");
+	words(HEAD_OF "{" STATE ",\"_meta\":{\"x\":\"", &sent);
+	while (sent.len < 5u << 20)
+		buf_puts(&sent, "aaaaaaaaaaaaaaaa");
+	feed(200, buf_span(&sent), false, 16000, 16000);
+	cr_expect_null(fixture_client_fault(&client, "\"c1\""));
+	cr_expect(fixture_has(fixture_client_last(&client),
+	                      "is over limits.message_bytes"));
+	buf_free(&sent);
+}
+
 Test(relay, a_large_event_is_held_up_to_the_limit)
 {
 	struct buf sent;

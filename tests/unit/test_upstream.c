@@ -334,6 +334,11 @@ static bool all_ended(void *arg)
 	return true;
 }
 
+static bool has_come(void *arg)
+{
+	return fixture_server_requests(server) >= *(size_t *)arg;
+}
+
 Test(upstream, others_wait_while_max_connections_are_busy)
 {
 	static const struct fixture_answer slow = {
@@ -351,6 +356,45 @@ Test(upstream, others_wait_while_max_connections_are_busy)
 		cr_expect_eq(trips[i].end, EXCHANGE_COMPLETE, "%s",
 		             trips[i].detail);
 	cr_expect_eq(fixture_server_connections(server), 2u);
+}
+
+/* What is about a call does not wait for the connection that the call has, and
+ * gives no turn to others when it ends. */
+Test(upstream, small_ones_take_none_of_max_connections)
+{
+	static const struct fixture_answer script[] = {
+		{ .raw = "", .then = THEN_SILENT },
+		{ .body = "{}" },
+	};
+	enum { CALL, POST, DELETE, NEXT };
+
+	for (int tls = 0; tls < 2; tls++) {
+		/* Its URL is plain all the same. */
+		setup.flags = tls ? BACKEND_TLS : 0;
+		setup.max_connections = 1;
+		build();
+		trips[POST].x.small = trips[DELETE].x.small = true;
+		trips[DELETE].x.method = EXCHANGE_DELETE;
+		fixture_server_play(server, script, 2);
+		size_t before = fixture_server_requests(server) + 1;
+		go(CALL, false);
+		cr_assert(fixture_run(loop, has_come, &before));
+		go(NEXT, false);
+		for (size_t i = POST; i <= DELETE; i++) {
+			go(i, false);
+			cr_assert(fixture_run(loop, ended, &trips[i]), "%zu",
+			          i);
+			cr_expect_eq(trips[i].end, EXCHANGE_COMPLETE, "%s",
+			             trips[i].detail);
+		}
+		fixture_pause(loop, 5);
+		cr_expect_eq(trips[CALL].ends, 0u);
+		cr_expect_eq(trips[NEXT].ends, 0u);
+		cr_expect_eq(fixture_server_requests(server), before + 2);
+		exchange_cancel(&trips[CALL].x);
+		cr_assert(fixture_run(loop, ended, &trips[NEXT]));
+		cr_expect_eq(trips[NEXT].end, EXCHANGE_COMPLETE);
+	}
 }
 
 Test(upstream, waiting_has_an_end)

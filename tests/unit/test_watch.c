@@ -225,6 +225,37 @@ Test(watch, a_backend_of_both_eras_that_does_not_listen)
 	cr_expect(asked_for(4, "resources/subscribe"));
 }
 
+static bool all_are_settled(void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+		if (!watch_is_settled(&clients[i].watcher))
+			return false;
+	return true;
+}
+
+/* An answer of a legacy backend is about one resource, and told to those who
+ * want that. */
+Test(watch, each_answer_settles_its_own)
+{
+	static const struct fixture_answer answers[] = {
+		{ .raw = EVENTS },
+		{ .body = "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{}}" },
+	};
+
+	build(ERA_LEGACY);
+	fixture_server_legacy(server, true);
+	fixture_server_play(server, answers, ARRAY_LEN(answers));
+	watch(0, "a:1");
+	watch(1, "a:2");
+	watch(2, "a:1");
+	cr_assert(fixture_run(loop, all_are_settled, NULL));
+	fixture_pause(loop, 20);
+	for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+		cr_expect_eq(clients[i].settled, 1u, "%zu", i);
+	cr_expect_eq(fixture_server_requests(server), 5u);
+}
+
 Test(watch, what_the_backend_does_not_tell_of)
 {
 	setup.subscribe = false;
