@@ -132,7 +132,7 @@ static void call_with(struct user *u, enum view_era era, uint32_t abilities)
 
 	fixture_ask(era, "\"c\"", "tools/call", "b_t",
 	            "\"name\":\"b_t\",\"arguments\":{}", "", &request, &msg);
-	cr_assert(call_route(snap, &msg, &route, &why), "%s", why.text);
+	cr_assert(route_find(snap, &msg, &route, &why), "%s", why.text);
 	prepare(u);
 	u->call = call_take(&proxy);
 	u->call->caller = (struct caller){
