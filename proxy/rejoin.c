@@ -93,8 +93,8 @@ void rejoin_later(struct call *c)
 	uint64_t in_ms = c->retry_ms ? c->retry_ms : REJOIN_WAIT_MS;
 
 	c->rejoins++;
-	loop_timer(c->proxy->loop, &c->rejoin, MIN(in_ms, REJOIN_MOST_MS),
-	           on_due);
+	in_ms = MIN(MAX(in_ms, REJOIN_LEAST_MS), REJOIN_MOST_MS);
+	loop_timer(c->proxy->loop, &c->rejoin, in_ms, on_due);
 }
 
 void rejoin_stop(struct call *c)
