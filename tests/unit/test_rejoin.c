@@ -117,7 +117,8 @@ Test(rejoin, how_long_it_waits)
 {
 	static const uint64_t rows[][2] = {
 		{ 0, REJOIN_WAIT_MS },
-		{ 1, 1 },
+		{ 1, REJOIN_LEAST_MS },
+		{ REJOIN_LEAST_MS + 1, REJOIN_LEAST_MS + 1 },
 		{ REJOIN_MOST_MS, REJOIN_MOST_MS },
 		{ REJOIN_MOST_MS + 1, REJOIN_MOST_MS },
 		{ UINT32_MAX, REJOIN_MOST_MS },
