@@ -21,26 +21,37 @@ struct fixture_stream fixture_stream;
 
 /* ---- the worker ---- */
 
-static struct token_row token(struct builder *b, const char *name)
+/* One that sorts first moves the others. */
+static struct ref scopes(struct builder *b)
+{
+	const char *const texts[] = { fixture_stream.new_scope, "a", "b" };
+	struct ref names[ARRAY_LEN(texts)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (texts[i])
+			names[n++] = builder_text(b, span_str(texts[i]));
+	return builder_array(b, names, n, sizeof(names[0]));
+}
+
+static struct token_row token(struct builder *b, const char *name, bool both)
 {
 	struct token_row row = { .client_id = builder_text(b, span_str(name)) };
-	bool ann = strcmp(name, "ann") == 0;
+	unsigned first = fixture_stream.new_scope ? 1 : 0;
 
 	crypto_sha256(span_str(name), row.hash);
-	for (unsigned i = 0; i < ARRAY_LEN(fixture_stream.scopes); i++)
-		if (ann || strcmp(fixture_stream.scopes[i], "b") == 0)
-			scope_set_add(&row.scopes, i);
+	if (both)
+		scope_set_add(&row.scopes, first);
+	scope_set_add(&row.scopes, first + 1);
 	return row;
 }
 
 static void more(struct builder *b)
 {
-	struct token_row tokens[] = { token(b, "ann"), token(b, "bob") };
-	struct ref names[ARRAY_LEN(fixture_stream.scopes)], r;
+	struct token_row tokens[] = { token(b, "ann", true),
+		                      token(b, "bob", false) };
+	struct ref r = scopes(b);
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		names[i] = builder_text(b, span_str(fixture_stream.scopes[i]));
-	r = builder_array(b, names, ARRAY_LEN(names), sizeof(names[0]));
 	builder_header(b)->scopes = r;
 	r = builder_array(b, tokens, fixture_stream.without_bob ? 1 : 2,
 	                  sizeof(tokens[0]));
@@ -105,8 +116,6 @@ void fixture_stream_start(void)
 	fixture_settings(&f->settings);
 	f->settings.auth_enabled = 0;
 	f->settings.breaker_failures = 100000;
-	f->scopes[0] = "a";
-	f->scopes[1] = "b";
 	f->generation = 1;
 	set_up(f);
 	fixture_stream_build();

@@ -5,7 +5,7 @@
  * The backend "old" is legacy and has the resources old:1, old:2 and old:t/...;
  * "new" is modern, has new:1 and so on, and tasks. Clients of both eras see all
  * of it. With authentication, the tokens "ann" and "bob" are known; the scopes
- * of ann are "a" and "b", bob has "b".
+ * of ann are "a" and "b", the first two of the snapshot; bob has "b".
  */
 #ifndef TESTS_FIXTURE_STREAM_H
 #define TESTS_FIXTURE_STREAM_H
@@ -22,7 +22,7 @@ struct fixture_stream {
 	struct fixture_server *servers[VIEWS];
 	struct worker *w;
 	struct fixture_caller callers[FIXTURE_CALLERS];
-	const char *scopes[2]; /* their names, in the order of the snapshot */
+	const char *new_scope; /* one that nobody has; NULL: none */
 	uint64_t generation;   /* of the configuration */
 	bool without_bob;      /* his token is not known */
 };
