@@ -111,7 +111,8 @@ static struct catalog_backend *know(const struct fixture_setup *s)
 		if (to->eras[v].known)
 			to->eras[v].abilities =
 				ABILITY_TOOLS | ABILITY_PROMPTS |
-				ABILITY_RESOURCES | ABILITY_COMPLETIONS;
+				ABILITY_RESOURCES | ABILITY_COMPLETIONS |
+				(s->subscribe ? ABILITY_SUBSCRIBE : 0);
 	for (int v = 0; v < VIEWS; v++) {
 		struct buf *out = &to->eras[v].extensions;
 
