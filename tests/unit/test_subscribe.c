@@ -305,7 +305,9 @@ Test(subscribe, a_modern_backend_that_does_not_tell_of_it)
 	}
 }
 
-/* Its words; its code, if that means the same. */
+#define TEN(x) x x x x x x x x x x
+
+/* Its words, cut where they do not end; its code, if that means the same. */
 Test(subscribe, a_modern_backend_refuses)
 {
 	static const struct {
@@ -332,6 +334,14 @@ Test(subscribe, a_modern_backend_refuses)
 		{ "\"code\":\"-32602\",\"message\":\"x\"", RPC_INTERNAL,
 		  "Backend new: x" },
 		{ "\"message\":\"x\"", RPC_INTERNAL, "Backend new: x" },
+		{ "\"code\":-32602", -32602,
+		  "Backend new: it does not tell of changes" },
+		{ "\"code\":-32602,\"message\":\"\"", -32602,
+		  "Backend new: it does not tell of changes" },
+		{ "\"code\":-32602,\"message\":7", -32602,
+		  "Backend new: it does not tell of changes" },
+		{ "\"code\":-32602,\"message\":\"" TEN(TEN("xxxxx")) "\"",
+		  -32602, "Backend new: " TEN(TEN("xxx")) "xxxxxx" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -351,6 +361,8 @@ Test(subscribe, a_modern_backend_without_words)
 		enum fixture_then then;
 		const char *text;
 	} rows[] = {
+		{ "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+		  THEN_KEEP, "Backend new: it does not tell of changes" },
 		{ "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", THEN_KEEP,
 		  "Backend new: it does not answer" },
 		{ EVENTS, THEN_CLOSE, "Backend new: it does not answer" },
