@@ -50,9 +50,13 @@ static void more(struct builder *b)
 {
 	struct token_row tokens[] = { token(b, "ann", true),
 		                      token(b, "bob", false) };
+	struct peer peer = { .port = fixture_stream.peer_port };
 	struct ref r = scopes(b);
 
 	builder_header(b)->scopes = r;
+	cr_assert(ip_parse(SPAN("127.0.0.1"), &peer.address));
+	r = builder_array(b, &peer, peer.port ? 1 : 0, sizeof(peer));
+	builder_header(b)->peers = r;
 	r = builder_array(b, tokens, fixture_stream.without_bob ? 1 : 2,
 	                  sizeof(tokens[0]));
 	builder_header(b)->tokens = r;

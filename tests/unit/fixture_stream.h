@@ -24,6 +24,7 @@ struct fixture_stream {
 	struct fixture_caller callers[FIXTURE_CALLERS];
 	const char *new_scope; /* one that nobody has; NULL: none */
 	uint64_t generation;   /* of the configuration */
+	uint16_t peer_port;    /* of another replica; 0: there is none */
 	bool without_bob;      /* his token is not known */
 };
 extern struct fixture_stream fixture_stream;

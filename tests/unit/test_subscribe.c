@@ -481,6 +481,38 @@ Test(subscribe, the_stream_hears_first)
 	EVENTS "data: " FIXTURE_ACKED( \
 		"1", "\"resourceSubscriptions\":[\"new:1\"]") "\n\n"
 
+#define PEERS_MS 300 /* for which it waits when the stream may be elsewhere */
+
+/* With other replicas the stream may be there: they are told, and the answer
+ * waits for them. */
+Test(subscribe, a_stream_that_may_be_in_another_replica)
+{
+	struct fixture_server *replica = fixture_server_new(f->w->loop);
+	static const struct fixture_answer answer = { .body = "{}" };
+	uint64_t began_ms;
+
+	fixture_server_play(replica, &answer, 1);
+	f->peer_port = fixture_server_port(replica);
+	fixture_stream_build();
+	began_ms = loop_now_ms(f->w->loop);
+	ask(session, "subscribe", "old:1");
+	expect_ok();
+	cr_expect_geq(loop_now_ms(f->w->loop), began_ms + PEERS_MS);
+	fixture_server_await(replica, "resources/subscribe", 1);
+	fixture_get(other, FIXTURE_ACCEPT, session);
+	fixture_await_streams(1);
+	ask(session, "subscribe", "old:2");
+	expect_ok();
+	ask(NULL, "subscribe", "old:2");
+	expect_ok();
+	ask(session, "unsubscribe", "old:1");
+	expect_ok();
+	fixture_server_await(replica, "resources/subscribe", 2);
+	fixture_server_await(replica, "resources/unsubscribe", 1);
+	cr_expect_eq(fixture_server_requests(replica), 3u);
+	fixture_server_free(replica);
+}
+
 /* The backend agrees, and is silent when it shall tell of changes. */
 static void hold(const char *uri)
 {
