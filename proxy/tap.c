@@ -155,6 +155,28 @@ static void on_notification(struct tap *t, const struct span found[])
 	}
 }
 
+/* Of one that is too long what matters is kept. */
+static void keep_error(struct tap *t, struct span error)
+{
+	static const char *const names[] = { "code", "message" };
+	struct buf *b = &t->error;
+
+	b->max = TAP_ERROR_MAX;
+	buf_add_span(b, error);
+	if (buf_err(b) == 0)
+		return;
+	buf_reset(b);
+	buf_putc(b, '{');
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct span value = value_get(error, span_str(names[i]));
+
+		if (value.len && value.len < TAP_ERROR_MAX / 4)
+			buf_addf(b, "%s\"%s\":%.*s", b->len > 1 ? "," : "",
+			         names[i], SPAN_ARG(value));
+	}
+	buf_putc(b, '}');
+}
+
 static void on_message(struct inbox *box, const struct span found[])
 {
 	struct tap *t = CONTAINER_OF(box, struct tap, box);
@@ -169,10 +191,8 @@ static void on_message(struct inbox *box, const struct span found[])
 	           (found[INBOX_RESULT].at || found[INBOX_ERROR].at)) {
 		/* The answer to listen ends it. */
 		t->over = true;
-		if (found[INBOX_ERROR].at) {
-			t->error.max = TAP_ERROR_MAX;
-			buf_add_span(&t->error, found[INBOX_ERROR]);
-		}
+		if (found[INBOX_ERROR].at)
+			keep_error(t, found[INBOX_ERROR]);
 	}
 }
 

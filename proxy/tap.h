@@ -48,7 +48,7 @@ struct tap_ops {
 	   object with its members. NULL: not wanted. */
 	void (*task)(struct tap *t, struct span id, struct span task);
 	/* It is over; t may be used again. error: the raw JSON-RPC error of a
-	   refusal, or empty. */
+	   refusal, or empty; of one over TAP_ERROR_MAX its code and message. */
 	void (*end)(struct tap *t, enum tap_end why, struct span error);
 };
 

@@ -23,6 +23,7 @@ struct wish {
 	struct wish *next;
 	bool due;          /* to be told when the client reads on */
 	bool seen;         /* while comparing with the board */
+	bool moved;        /* it was not heard of for a while */
 	struct buf latest; /* of a task that is due: what is sent */
 	uint32_t backend;  /* where it leads; UINT32_MAX: nowhere */
 	size_t len;
@@ -385,7 +386,8 @@ bool stream_may_watch(const struct request *r, enum watch_kind kind,
 	return find(r, kind, uri, &aim);
 }
 
-static void route_wish(struct wish *wish)
+/* True: it is watched elsewhere from now on. */
+static bool route_wish(struct wish *wish)
 {
 	struct request *r = wish->stream->r;
 	struct watches *watches = r->conn->w->streams->watches;
@@ -396,11 +398,15 @@ static void route_wish(struct wish *wish)
 
 	wish->backend = leads ? aim.backend : UINT32_MAX;
 	if (leads && watch_is(&wish->watcher, watches, aim.backend, own))
-		return;
+		return false;
 	watch_drop(&wish->watcher);
 	/* What does not lead anywhere now may do so after the next change. */
-	if (leads && !watch_add(watches, aim.backend, own, &wish->watcher))
-		r->reply.error = "too many resources or tasks are watched";
+	if (!leads)
+		return false;
+	if (watch_add(watches, aim.backend, own, &wish->watcher))
+		return true;
+	r->reply.error = "too many resources or tasks are watched";
+	return false;
 }
 
 static struct wish *find_wish(const struct stream *s, enum watch_kind kind,
@@ -434,13 +440,26 @@ static void note_settled(const struct wish *wish)
 		               span_of(wish->uri, wish->len));
 }
 
+/* It may have changed before anybody listened where it is now. */
+static void note_moved(struct wish *wish)
+{
+	if (!wish->moved || !watch_is_settled(&wish->watcher))
+		return;
+	wish->moved = false;
+	wish->due = true;
+	wish->stream->wishes_due = true;
+}
+
 static void on_settled(struct watcher *watcher)
 {
 	struct wish *wish = CONTAINER_OF(watcher, struct wish, watcher);
 
 	note_settled(wish);
+	note_moved(wish);
 	if (wish->stream->held.len)
 		try_release(wish->stream);
+	else
+		tell(wish->stream);
 }
 
 static void on_hold(struct timer *t)
@@ -744,10 +763,15 @@ static void move(struct stream *s, struct snapshot *to)
 			identity_scopes(r->snap, &r->principal.who.scopes, to);
 	snapshot_unref(r->snap);
 	r->snap = snapshot_ref(to);
-	for (struct wish *wish = s->wishes; wish; wish = wish->next)
-		route_wish(wish);
+	for (struct wish *wish = s->wishes; wish; wish = wish->next) {
+		if (route_wish(wish) && wish->watcher.kind == WATCH_RESOURCE)
+			wish->moved = true;
+		note_moved(wish);
+	}
 	if (s->held.len)
 		try_release(s);
+	else
+		tell(s);
 }
 
 void streams_adopt(struct worker *w, const struct snapshot *old)

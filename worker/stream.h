@@ -11,7 +11,9 @@
  *
  * A long-lived stream is the exception to the rule that a request is served by
  * one snapshot: it moves to each new one, its caller's scopes by their names,
- * and what it watches is routed and judged anew. It ends when its session or
+ * and what it watches is routed and judged anew. A resource that is heard of
+ * elsewhere then, or again, may have changed meanwhile: its client is told so
+ * when that backend knows that it is watched. A stream ends when its session or
  * its caller's token expires, and when the configuration changes who the
  * callers are: then its client comes again.
  */

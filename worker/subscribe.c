@@ -291,17 +291,21 @@ static int code_of(struct span error)
 static void on_end(struct tap *t, enum tap_end why, struct span error)
 {
 	struct subscribing *s = t->owner;
+	struct span says =
+		span_str(why == TAP_LOST ? "it does not answer"
+	                                 : "it does not tell of changes");
 	struct span raw = value_get(error, SPAN("message"));
-	char text[200];
+	char text[TAP_ERROR_MAX];
 	int n = value_type(raw) == VALUE_STRING
 	                ? value_string(raw, text, sizeof(text))
 	                : 0;
 
+	if (n > 0)
+		says = span_of(text, (size_t)n);
 	if (why == TAP_LOST)
 		s->r->reply.outcome = OUTCOME_UNAVAILABLE;
 	problem_set(&s->why, 200, code_of(error), "Backend %.*s: %.*s",
-	            SPAN_ARG(backend_name(s->r)), n > 0 ? n : 19,
-	            n > 0 ? text : "it does not answer");
+	            SPAN_ARG(backend_name(s->r)), SPAN_ARG(says));
 	decide(s);
 }
 

@@ -111,7 +111,8 @@ static struct catalog_backend *know(const struct fixture_setup *s)
 		if (to->eras[v].known)
 			to->eras[v].abilities =
 				ABILITY_TOOLS | ABILITY_PROMPTS |
-				ABILITY_RESOURCES | ABILITY_COMPLETIONS;
+				ABILITY_RESOURCES | ABILITY_COMPLETIONS |
+				(s->subscribe ? ABILITY_SUBSCRIBE : 0);
 	for (int v = 0; v < VIEWS; v++) {
 		struct buf *out = &to->eras[v].extensions;
 
@@ -345,8 +346,7 @@ bool fixture_client_done(const struct fixture_client *c)
 	return c->ends > 0;
 }
 
-/* The next event of a stream as we write them; false at its end. */
-static bool next_event(struct span *in, struct span *data)
+bool fixture_next_event(struct span *in, struct span *data)
 {
 	struct span event, head = SPAN("event: message\ndata: ");
 	const char *close = in->len ? memmem(in->at, in->len, "\n\n", 2) : NULL;
@@ -368,7 +368,7 @@ size_t fixture_client_count(const struct fixture_client *c)
 
 	if (c->type == REPLY_JSON)
 		return 1;
-	while (next_event(&in, &data))
+	while (fixture_next_event(&in, &data))
 		n++;
 	return n;
 }
@@ -380,7 +380,7 @@ struct span fixture_client_message(const struct fixture_client *c, size_t n)
 	if (c->type == REPLY_JSON)
 		return n ? span_of(NULL, 0) : in;
 	do {
-		if (!next_event(&in, &data))
+		if (!fixture_next_event(&in, &data))
 			return span_of(NULL, 0);
 	} while (n--);
 	return data;
@@ -464,6 +464,7 @@ struct fixture_server {
 	uint16_t port;
 	struct line *lines;
 	const struct fixture_answer *answers;
+	const struct fixture_answer *to_get; /* or NULL */
 	size_t n_answers, next;
 	bool legacy, no_stream;
 	unsigned sessions;
@@ -650,6 +651,11 @@ static void serve(struct line *l)
 	struct span body = span_from(buf_span(kept), head.head.bytes);
 	if (answer_itself(l, body))
 		return;
+	if (s->to_get && head.method == H1_GET) {
+		compose(l, s->to_get, body);
+		send_some(l);
+		return;
+	}
 	cr_assert_gt(s->n_answers, 0u);
 	compose(l, &s->answers[s->next], body);
 	if (s->next + 1 < s->n_answers)
@@ -793,6 +799,12 @@ void fixture_server_play(struct fixture_server *s,
 	s->next = 0;
 }
 
+void fixture_server_play_get(struct fixture_server *s,
+                             const struct fixture_answer *answer)
+{
+	s->to_get = answer;
+}
+
 void fixture_server_no_stream(struct fixture_server *s)
 {
 	s->no_stream = true;
@@ -820,6 +832,37 @@ struct span fixture_server_body(const struct fixture_server *s, size_t n)
 	const char *empty = memmem(all.at, all.len, "\r\n\r\n", 4);
 
 	return span_from(all, (size_t)(empty - all.at) + 4);
+}
+
+size_t fixture_server_count(const struct fixture_server *s, const char *part)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_requests; i++)
+		n += fixture_has(fixture_server_request(s, i), part);
+	return n;
+}
+
+struct sought {
+	const struct fixture_server *server;
+	const char *part;
+	size_t n;
+};
+
+static bool has_come(void *arg)
+{
+	struct sought *s = arg;
+
+	return fixture_server_count(s->server, s->part) >= s->n;
+}
+
+void fixture_server_await(const struct fixture_server *s, const char *part,
+                          size_t n)
+{
+	struct sought sought = { s, part, n };
+
+	cr_assert(fixture_run(s->loop, has_come, &sought), "%zu of %zu: %s",
+	          fixture_server_count(s, part), n, part);
 }
 
 size_t fixture_server_connections(const struct fixture_server *s)

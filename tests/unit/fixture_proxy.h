@@ -107,6 +107,10 @@ struct span fixture_client_last(const struct fixture_client *c);
 size_t fixture_client_count(const struct fixture_client *c);
 struct span fixture_client_message(const struct fixture_client *c, size_t n);
 
+/* The next event of a stream as we write them, off its front; false at its
+ * end. */
+bool fixture_next_event(struct span *in, struct span *data);
+
 /* ---- a backend ---- */
 
 enum fixture_then { THEN_KEEP, THEN_CLOSE, THEN_RESET, THEN_SILENT };
@@ -135,6 +139,10 @@ void fixture_server_play(struct fixture_server *s,
  * has no body, as a GET, plays an answer. */
 void fixture_server_legacy(struct fixture_server *s, bool on);
 
+/* The answer of every GET from now on; NULL: it takes its turn. */
+void fixture_server_play_get(struct fixture_server *s,
+                             const struct fixture_answer *answer);
+
 /* A GET that goes on with nothing is refused and not counted. */
 void fixture_server_no_stream(struct fixture_server *s);
 
@@ -158,6 +166,10 @@ void fixture_server_say_to(struct fixture_server *s, const char *start,
 size_t fixture_server_requests(const struct fixture_server *s);
 struct span fixture_server_request(const struct fixture_server *s, size_t n);
 struct span fixture_server_body(const struct fixture_server *s, size_t n);
+/* How many requests have this part, and turn until there are so many. */
+size_t fixture_server_count(const struct fixture_server *s, const char *part);
+void fixture_server_await(const struct fixture_server *s, const char *part,
+                          size_t n);
 size_t fixture_server_connections(const struct fixture_server *s);
 size_t fixture_server_open(const struct fixture_server *s);
 

@@ -133,6 +133,7 @@ void fixture_call(struct fixture_caller *c, struct worker *w)
 	c->src.on_ready = on_ready;
 	cr_assert_eq(loop_add(w->loop, &c->src, EPOLLIN), 0);
 	conn_accept(w, fds[1], false);
+	c->conn = w->conns;
 }
 
 void fixture_hang_up(struct fixture_caller *c)
@@ -158,25 +159,37 @@ void fixture_say(struct fixture_caller *c, struct span text, size_t piece)
 	}
 }
 
+static bool next_head(struct span in, struct h1_response *r, struct buf *body)
+{
+	static const struct h1_limits limits = { 65536, 0, H1_FIELDS_MAX };
+
+	body->max = 1u << 30;
+	return h1_parse_response(in, 0, &limits, false, r) == H1_OK;
+}
+
+/* Take the coding off; false: there is more to come. */
+static bool decode(struct span *in, struct buf *body)
+{
+	struct chunked decoder = { 0 };
+	struct span piece;
+
+	while ((piece = chunked_next(&decoder, in)).len)
+		buf_add_span(body, piece);
+	return decoder.state == CHUNK_DONE;
+}
+
 /* The next whole answer off the front of in. */
 static bool next(struct span *in, struct h1_response *r, struct span *head,
                  struct buf *body)
 {
-	static const struct h1_limits limits = { 65536, 0, H1_FIELDS_MAX };
 	struct span rest;
 
-	if (h1_parse_response(*in, 0, &limits, false, r) != H1_OK)
+	if (!next_head(*in, r, body))
 		return false;
 	*head = span_first(*in, r->head.bytes);
 	rest = span_from(*in, r->head.bytes);
-	body->max = 1u << 30;
 	if (r->head.body == H1_BODY_CHUNKED) {
-		struct chunked decoder = { 0 };
-		struct span piece;
-
-		while ((piece = chunked_next(&decoder, &rest)).len)
-			buf_add_span(body, piece);
-		if (decoder.state != CHUNK_DONE)
+		if (!decode(&rest, body))
 			return false;
 	} else if (r->head.body == H1_BODY_LENGTH) {
 		if (rest.len < r->head.content_length)
@@ -223,6 +236,21 @@ struct span fixture_answer_head(const struct fixture_caller *c, size_t n)
 	struct span head;
 
 	return find(c, n, &head) ? head : span_of("", 0);
+}
+
+struct span fixture_body_so_far(const struct fixture_caller *c)
+{
+	struct span in = buf_span(&c->in);
+
+	buf_free(&body);
+	if (!next_head(in, &response, &body))
+		return span_of("", 0);
+	in = span_from(in, response.head.bytes);
+	if (response.head.body == H1_BODY_CHUNKED)
+		decode(&in, &body);
+	else
+		buf_add_span(&body, in);
+	return buf_span(&body);
 }
 
 size_t fixture_answers(const struct fixture_caller *c)

@@ -20,7 +20,8 @@ void fixture_worker_adopt(struct worker *w, struct snapshot *snap);
 struct fixture_caller {
 	struct source src;
 	struct worker *w;
-	struct buf in; /* everything that came */
+	struct conn *conn; /* the worker's side, while it lasts */
+	struct buf in;     /* everything that came */
 	bool closed, reset;
 	bool deaf; /* set: reads nothing */
 };
@@ -42,6 +43,9 @@ int fixture_status(const struct fixture_caller *c, size_t n);
 struct span fixture_answer_body(const struct fixture_caller *c, size_t n);
 struct span fixture_answer_head(const struct fixture_caller *c, size_t n);
 size_t fixture_answers(const struct fixture_caller *c);
+
+/* What has come of the body of the first answer, which may go on. */
+struct span fixture_body_so_far(const struct fixture_caller *c);
 
 /* Does the n-th answer's head have this line (any case)? */
 bool fixture_has_line(const struct fixture_caller *c, size_t n,

@@ -159,20 +159,12 @@ static void ask(uint32_t backend, struct span sessions)
 
 static size_t count(const char *text)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < fixture_server_requests(server); i++)
-		n += fixture_has(fixture_server_request(server, i), text);
-	return n;
+	return fixture_server_count(server, text);
 }
 
 static void await(const char *text, size_t n)
 {
-	uint64_t until_ms = loop_now_ms(proxy.loop) + FIXTURE_WAIT_MS;
-
-	while (count(text) < n && loop_now_ms(proxy.loop) < until_ms)
-		fixture_pause(proxy.loop, 1);
-	cr_assert_eq(count(text), n, "%s", text);
+	fixture_server_await(server, text, n);
 }
 
 static const struct fixture_answer result = {

@@ -101,31 +101,12 @@ static void post(struct fixture_caller *c, const char *session,
 
 static size_t count(const char *text)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < fixture_server_requests(server); i++)
-		n += fixture_has(fixture_server_request(server, i), text);
-	return n;
-}
-
-struct sought {
-	const char *text;
-	size_t n;
-};
-
-static bool came(void *arg)
-{
-	struct sought *s = arg;
-
-	return count(s->text) >= s->n;
+	return fixture_server_count(server, text);
 }
 
 static void await(const char *text, size_t n)
 {
-	struct sought s = { text, n };
-
-	cr_assert(fixture_run(w->loop, came, &s), "%zu of %zu: %s", count(text),
-	          n, text);
+	fixture_server_await(server, text, n);
 }
 
 static void silent(void)

@@ -121,14 +121,7 @@ static void expect_lines(bool one, bool two)
 
 static size_t count(size_t server, const char *text)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < fixture_server_requests(servers[server]); i++) {
-		struct span r = fixture_server_request(servers[server], i);
-
-		n += memmem(r.at, r.len, text, strlen(text)) != NULL;
-	}
-	return n;
+	return fixture_server_count(servers[server], text);
 }
 
 Test(login, all_are_opened)

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "tests/unit/fixture_proxy.h"
 
@@ -377,4 +378,37 @@ Test(tap, a_backend_without_a_stream)
 	tap_get(&tap, snap, 0);
 	cr_assert(fixture_run(loop, has_ended, NULL));
 	cr_expect_str_eq(told, "refused;");
+}
+
+/* One that is too long to be handed on is a refusal all the same. */
+Test(tap, a_long_error)
+{
+	static const struct {
+		const char *format, *want;
+	} rows[] = {
+		{ "{\"data\":\"%0*d\",\"code\":-32602,\"message\":\"no\"}",
+		  "refused{\"code\":-32602,\"message\":\"no\"};" },
+		{ "{\"code\":-32602,\"message\":\"%0*d\"}",
+		  "refused{\"code\":-32602};" },
+		{ "{\"data\":\"%0*d\"}", "refused{};" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *error, *raw;
+
+		cr_assert_gt(asprintf(&error, rows[i].format, TAP_ERROR_MAX, 0),
+		             0);
+		cr_assert_gt(asprintf(&raw,
+		                      EVENTS EVENT("{\"jsonrpc\":\"2.0\","
+		                                   "\"id\":1,\"error\":%s}"),
+		                      error),
+		             0);
+		told[0] = '\0';
+		play(raw, 0, THEN_KEEP);
+		tap_listen(&tap, snap, 0, SPAN("\"a:b\""), NONE);
+		cr_assert(fixture_run(loop, has_ended, NULL));
+		cr_expect_str_eq(told, rows[i].want);
+		free(error);
+		free(raw);
+	}
 }

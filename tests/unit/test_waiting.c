@@ -178,38 +178,6 @@ static struct span result_of(const struct user *u)
 	return value_get(fixture_client_last(&u->client), SPAN("result"));
 }
 
-/* ---- what backends got ---- */
-
-struct sought {
-	struct fixture_server *server;
-	const char *text;
-	size_t n;
-};
-
-static size_t count(struct fixture_server *s, const char *text)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < fixture_server_requests(s); i++)
-		n += fixture_has(fixture_server_request(s, i), text);
-	return n;
-}
-
-static bool came(void *arg)
-{
-	struct sought *s = arg;
-
-	return count(s->server, s->text) >= s->n;
-}
-
-static void await_request(struct fixture_server *s, const char *text, size_t n)
-{
-	struct sought sought = { s, text, n };
-
-	cr_assert(fixture_run(proxy.loop, came, &sought), "%zu of %zu: %s",
-	          count(s, text), n, text);
-}
-
 /* ---- a legacy backend asks a modern client ---- */
 
 #define STREAM                \
@@ -319,12 +287,12 @@ Test(waiting, a_call_is_parked_and_goes_on)
 	resume(&users[1], state,
 	       "\"q2\":{\"roots\":[]},\"q9\":{},\"q1\":" ACCEPT);
 	cr_expect_null(find(state), "a state is good once");
-	await_request(old,
-	              "{\"jsonrpc\":\"2.0\",\"id\":\"a\\u0062\","
-	              "\"result\":" ACCEPT "}",
-	              1);
-	await_request(old, "\"id\":7,\"result\":{\"roots\":[]}}", 1);
-	cr_expect_eq(count(old, "Mcp-Session-Id: session-1"), 4u,
+	fixture_server_await(old,
+	                     "{\"jsonrpc\":\"2.0\",\"id\":\"a\\u0062\","
+	                     "\"result\":" ACCEPT "}",
+	                     1);
+	fixture_server_await(old, "\"id\":7,\"result\":{\"roots\":[]}}", 1);
+	cr_expect_eq(fixture_server_count(old, "Mcp-Session-Id: session-1"), 4u,
 	             "all of it in the call's session");
 	fixture_server_say(old, DONE);
 	await(&users[1]);
@@ -354,8 +322,8 @@ Test(waiting, so_many_questions_at_once)
 	snprintf(key, sizeof(key), "q%d", WAITING_QUESTIONS_MAX + 1);
 	cr_expect_null(value_get(asked, span_str(key)).at);
 	/* The one too many is refused at once. */
-	await_request(old, "\"id\":117,\"error\":{\"code\":-32601", 1);
-	cr_expect_eq(count(old, "-32601"), 1u);
+	fixture_server_await(old, "\"id\":117,\"error\":{\"code\":-32601", 1);
+	cr_expect_eq(fixture_server_count(old, "-32601"), 1u);
 	buf_free(&text);
 	free(state);
 }
@@ -373,8 +341,8 @@ Test(waiting, an_id_has_a_limit)
 		buf_putc(&text, '\0');
 		ask_old(&users[0], text.bytes);
 		if (len > SEALED_ID_MAX) {
-			await_request(old, "iii\",\"error\":{\"code\":-32601",
-			              1);
+			fixture_server_await(
+				old, "iii\",\"error\":{\"code\":-32601", 1);
 		} else {
 			await(&users[0]);
 			cr_expect(fixture_has(result_of(&users[0]), "\"q1\""));
@@ -393,7 +361,7 @@ Test(waiting, abilities)
 	cr_expect(fixture_has(result_of(&users[0]), "roots/list"));
 	cr_expect_not(fixture_has(result_of(&users[0]), "elicitation"));
 	cr_expect_not(fixture_has(result_of(&users[0]), "sampling"));
-	await_request(old, "-32601", 2);
+	fixture_server_await(old, "-32601", 2);
 }
 
 /* Those that were answered are gone, the others are asked again. */
@@ -411,8 +379,8 @@ Test(waiting, rounds)
 	char *second = state_of(&users[1]);
 	/* An answer that came before is no answer now. */
 	resume(&users[2], second, "\"q1\":" ACCEPT ",\"q2\":{\"roots\":[]}");
-	await_request(old, "\"roots\":[]", 1);
-	cr_expect_eq(count(old, "accept\""), 1u);
+	fixture_server_await(old, "\"roots\":[]", 1);
+	cr_expect_eq(fixture_server_count(old, "accept\""), 1u);
 	/* The backend asks more: numbers go on. */
 	fixture_server_say(old, FORM("8"));
 	await(&users[2]);
@@ -420,7 +388,7 @@ Test(waiting, rounds)
 	char *third = state_of(&users[2]);
 	cr_expect_null(find(second));
 	resume(&users[3], third, "\"q3\":" ACCEPT);
-	await_request(old, "\"id\":8,\"result\"", 1);
+	fixture_server_await(old, "\"id\":8,\"result\"", 1);
 	fixture_server_say(old, DONE);
 	await(&users[3]);
 	cr_expect_null(fixture_client_fault(&users[3].client, "\"d\""));
@@ -504,7 +472,7 @@ Test(waiting, a_stream_that_can_be_gone_on_with)
 	};
 
 	for (size_t i = 0; i < MOMENTS; i++) {
-		size_t asked = count(old, "Last-Event-ID: e1");
+		size_t asked = fixture_server_count(old, "Last-Event-ID: e1");
 
 		fixture_server_play(old, scripts[i], 2);
 		proxy.next_id = 40;
@@ -515,9 +483,10 @@ Test(waiting, a_stream_that_can_be_gone_on_with)
 		if (i == WHILE_PARKED)
 			fixture_server_break(old);
 		fixture_pause(proxy.loop, 80);
-		cr_expect_eq(count(old, "Last-Event-ID: e1"), asked, "%zu", i);
+		cr_expect_eq(fixture_server_count(old, "Last-Event-ID: e1"),
+		             asked, "%zu", i);
 		resume(&users[1], state, "\"q1\":{\"roots\":[]}");
-		await_request(old, "\"roots\":[]", i + 1);
+		fixture_server_await(old, "\"roots\":[]", i + 1);
 		await(&users[1]);
 		cr_expect_null(fixture_client_fault(&users[1].client, "\"d\""),
 		               "%zu", i);
@@ -525,7 +494,8 @@ Test(waiting, a_stream_that_can_be_gone_on_with)
 		                      "\"result\""),
 		          "%.*s",
 		          SPAN_ARG(fixture_client_last(&users[1].client)));
-		cr_expect_eq(count(old, "Last-Event-ID: e1"), asked + 1);
+		cr_expect_eq(fixture_server_count(old, "Last-Event-ID: e1"),
+		             asked + 1);
 		free(state);
 	}
 }
@@ -542,7 +512,7 @@ Test(waiting, a_stream_that_is_being_asked_for)
 	fixture_server_play(old, script, 2);
 	proxy.next_id = 40;
 	ask(&users[0], VIEW_MODERN, CLIENT_MASK, true);
-	await_request(old, "Last-Event-ID: e1", 1);
+	fixture_server_await(old, "Last-Event-ID: e1", 1);
 	await(&users[0]);
 	char *state = state_of(&users[0]);
 
@@ -554,7 +524,7 @@ Test(waiting, a_stream_that_is_being_asked_for)
 	cr_expect(fixture_has(fixture_client_last(&users[1].client),
 	                      "\"result\""),
 	          "%.*s", SPAN_ARG(fixture_client_last(&users[1].client)));
-	cr_expect_eq(count(old, "Last-Event-ID: e1"), 1u);
+	cr_expect_eq(fixture_server_count(old, "Last-Event-ID: e1"), 1u);
 	free(state);
 }
 
@@ -568,7 +538,7 @@ Test(waiting, an_answer_that_has_not_begun)
 	build();
 	for (size_t early = 0; early < 2; early++) {
 		ask_old(u, "");
-		await_request(old, "tools/call", early + 1);
+		fixture_server_await(old, "tools/call", early + 1);
 		cr_assert(waiting_park(u->call, SPAN("7"),
 		                       SPAN("\"roots/list\""), SPAN("{}")));
 		await(u);
@@ -579,7 +549,7 @@ Test(waiting, an_answer_that_has_not_begun)
 		fixture_pause(proxy.loop, 150);
 		cr_expect_not_null(find(state));
 		resume(&users[1], state, "\"q1\":{\"roots\":[]}");
-		await_request(old, "\"id\":7,\"result\"", early + 1);
+		fixture_server_await(old, "\"id\":7,\"result\"", early + 1);
 		if (!early)
 			fixture_server_say(old, STREAM DONE);
 		await(&users[1]);
@@ -608,11 +578,12 @@ Test(waiting, a_call_at_a_backend_with_https)
 		if (ends) {
 			play(STREAM EVENT("{}"));
 			resume(&users[1], state, "\"q1\":{\"roots\":[]}");
-			await_request(old, "Last-Event-ID: 1", 1);
+			fixture_server_await(old, "Last-Event-ID: 1", 1);
 		} else {
 			resume(&users[1], state, "\"q1\":{\"roots\":[]}");
-			await_request(old, "\"roots\":[]", 1);
-			cr_expect_eq(count(old, "Last-Event-ID"), 0u);
+			fixture_server_await(old, "\"roots\":[]", 1);
+			cr_expect_eq(fixture_server_count(old, "Last-Event-ID"),
+			             0u);
 			fixture_server_say(old, DONE);
 		}
 		await(&users[1]);
@@ -633,11 +604,11 @@ Test(waiting, sampling_with_several_blocks)
 	resume(&users[1], state,
 	       "\"q1\":{\"content\":[{\"a\":1},{\"a\":2}]},"
 	       "\"q2\":{\"role\":\"x\",\"content\":[{\"a\":3}],\"m\":0}");
-	await_request(old, "\"id\":1,\"error\":{\"code\":-32602", 1);
-	await_request(old,
-	              "\"id\":2,\"result\":{\"role\":\"x\",\"content\":"
-	              "{\"a\":3},\"m\":0}}",
-	              1);
+	fixture_server_await(old, "\"id\":1,\"error\":{\"code\":-32602", 1);
+	fixture_server_await(old,
+	                     "\"id\":2,\"result\":{\"role\":\"x\",\"content\":"
+	                     "{\"a\":3},\"m\":0}}",
+	                     1);
 	free(state);
 }
 
@@ -654,7 +625,7 @@ Test(waiting, a_large_answer)
 	buf_puts(&answers, "\",\"y\":\"the end\"}");
 	buf_putc(&answers, '\0');
 	resume(&users[1], state, answers.bytes);
-	await_request(old, "the end", 1);
+	fixture_server_await(old, "the end", 1);
 	buf_free(&answers);
 	free(state);
 }
@@ -683,9 +654,10 @@ Test(waiting, nobody_comes_back)
 	build();
 	char *state = park(&users[0], STREAM FORM("1") ROOTS("2"));
 
-	await_request(old, "\"id\":1,\"result\":{\"action\":\"cancel\"}", 1);
-	await_request(old, "\"id\":2,\"error\":{\"code\":-32603", 1);
-	await_request(old, "notifications/cancelled", 1);
+	fixture_server_await(old, "\"id\":1,\"result\":{\"action\":\"cancel\"}",
+	                     1);
+	fixture_server_await(old, "\"id\":2,\"error\":{\"code\":-32603", 1);
+	fixture_server_await(old, "notifications/cancelled", 1);
 	cr_expect_eq(proxy.n_waiting, 0u);
 	cr_expect_null(find(state));
 	free(state);
