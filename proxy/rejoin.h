@@ -15,7 +15,7 @@
 
 #define REJOIN_TRIES_MAX 5     /* without data or a new id in between */
 #define REJOIN_WAIT_MS   200   /* when the backend does not say (retry) */
-#define REJOIN_LEAST_MS  20    /* when it says less */
+#define REJOIN_LEAST_MS  5     /* when it says less */
 #define REJOIN_MOST_MS   30000 /* when it says more */
 
 /*
