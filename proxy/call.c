@@ -168,7 +168,7 @@ void call_start(struct call *c, const struct message *msg,
 		buf_add_span(&c->task, msg->name);
 	if (msg->method->id == METHOD_TOOLS_CALL && !c->entry)
 		buf_add(&c->tool, route->public_name, route->public_len);
-	trace_read(msg->meta, head, &trace);
+	trace_read(msg->trace_parent, msg->trace_state, head, &trace);
 	forward_message(c, msg, route, &trace);
 	if (c->server == VIEW_MODERN)
 		forward_fields(c, msg, head, route);

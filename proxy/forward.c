@@ -73,12 +73,11 @@ static void add_capabilities(struct call *c, struct buf *out,
 static void add_modern_meta(struct call *c, const struct message *msg,
                             struct buf *out)
 {
-	struct span info = value_get(msg->meta, hop_keys[1]);
-
 	buf_puts(out, "\"" META "protocolVersion\":\"" MESSAGE_MODERN
 	              "\",\"" META "clientInfo\":");
-	if (msg->era == VIEW_MODERN && value_type(info) == VALUE_OBJECT)
-		buf_add_span(out, info);
+	if (msg->era == VIEW_MODERN &&
+	    value_type(msg->client_info) == VALUE_OBJECT)
+		buf_add_span(out, msg->client_info);
 	else
 		buf_puts(out, "{\"name\":\"oci-mcp-gateway\",\"version\":"
 		              "\"" VERSION "\"}");
@@ -184,7 +183,9 @@ void forward_message(struct call *c, const struct message *msg,
 	} else if (work == WORK_SOLE) {
 		first = true;
 	} else {
-		buf_addf(out, "\"%.*s\":", SPAN_ARG(targets[work]));
+		buf_putc(out, '"');
+		buf_add_span(out, targets[work]);
+		buf_puts(out, "\":");
 		buf_add_json(out, span_of(route->name, route->name_len));
 	}
 	if (msg->params.len)

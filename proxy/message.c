@@ -45,8 +45,11 @@ enum want {
 	META_OBJECT,
 	META_VERSION,
 	META_CAPABILITIES,
+	META_CLIENT,
 	META_LOG_LEVEL,
 	META_TOKEN,
+	META_TRACEPARENT,
+	META_TRACESTATE,
 	WANTS,
 };
 
@@ -75,7 +78,10 @@ static const struct scan_want wanted[WANTS] = {
 	[META_CAPABILITIES] = { SPAN_INIT(META "clientCapabilities"),
 	                        META_OBJECT },
 	[META_LOG_LEVEL] = { SPAN_INIT(META "logLevel"), META_OBJECT },
+	[META_CLIENT] = { SPAN_INIT(META "clientInfo"), META_OBJECT },
 	[META_TOKEN] = { SPAN_INIT("progressToken"), META_OBJECT },
+	[META_TRACEPARENT] = { SPAN_INIT("traceparent"), META_OBJECT },
+	[META_TRACESTATE] = { SPAN_INIT("tracestate"), META_OBJECT },
 };
 
 const struct span revision_names[REVISIONS] = {
@@ -408,7 +414,10 @@ static void locate(const struct span *found, struct message *msg)
 	msg->client_capabilities = found[CAPABILITIES];
 	msg->progress_token = found[META_TOKEN];
 	msg->capabilities = found[META_CAPABILITIES];
+	msg->client_info = found[META_CLIENT];
 	msg->log_level = found[META_LOG_LEVEL];
+	msg->trace_parent = found[META_TRACEPARENT];
+	msg->trace_state = found[META_TRACESTATE];
 	if (msg->method && msg->method->work == WORK_BY_URI)
 		msg->name = found[URI];
 	if (msg->method && msg->method->work == WORK_BY_TASK)

@@ -111,9 +111,11 @@ struct message {
 	struct span protocol_version; /* of initialize, raw */
 	struct span progress_token;   /* raw; empty: none */
 	struct span capabilities;     /* modern: clientCapabilities, raw */
+	struct span client_info;      /* modern: clientInfo, raw; or empty */
 	struct span log_level;        /* modern: logLevel, raw; or empty */
-	struct span client_capabilities; /* of initialize, raw */
-	struct span result, error;       /* of a response, raw */
+	struct span trace_parent, trace_state; /* of _meta, raw; or empty */
+	struct span client_capabilities;       /* of initialize, raw */
+	struct span result, error;             /* of a response, raw */
 	struct span method_name;   /* raw; of a notification there is no more */
 	struct span request_id;    /* params.requestId, raw; or empty */
 	struct span request_state; /* params.requestState, raw; or empty */

@@ -32,11 +32,14 @@ static void key_of(const uint8_t session_key[32], uint8_t key[CRYPTO_KEY_LEN])
 
 uint32_t sealed_abilities(struct span capabilities)
 {
-	struct span elicitation = value_get(capabilities, SPAN("elicitation"));
-	struct span sampling = value_get(capabilities, SPAN("sampling"));
-	struct span roots = value_get(capabilities, SPAN("roots"));
+	struct span elicitation, sampling, roots;
 	uint32_t can = 0;
 
+	if (capabilities.len <= 2) /* most say {} with every request */
+		return 0;
+	elicitation = value_get(capabilities, SPAN("elicitation"));
+	sampling = value_get(capabilities, SPAN("sampling"));
+	roots = value_get(capabilities, SPAN("roots"));
 	if (value_type(elicitation) == VALUE_OBJECT) {
 		bool url = value_get(elicitation, SPAN("url")).at != NULL;
 		bool form = value_get(elicitation, SPAN("form")).at != NULL;

@@ -199,12 +199,13 @@ static void ask_for(struct buf *out, uint64_t id, const char *method,
 
 bool task_follow(struct call *c, struct span result)
 {
-	struct span id =
-		value_get(value_get(result, SPAN("task")), SPAN("taskId"));
 	struct buf next = { .max = c->body.max };
+	struct span id;
 
-	if (!task_required(c) || c->follows_task ||
-	    value_type(id) != VALUE_STRING || id.len > TASK_ID_MAX)
+	if (!task_required(c) || c->follows_task)
+		return false;
+	id = value_get(value_get(result, SPAN("task")), SPAN("taskId"));
+	if (value_type(id) != VALUE_STRING || id.len > TASK_ID_MAX)
 		return false;
 	c->digest = waiting_call_digest(c);
 	c->follows_task = true;

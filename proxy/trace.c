@@ -65,23 +65,22 @@ static void take(struct span parent, struct span state, struct trace *trace)
 	memcpy(trace->state, state.at, state.len);
 }
 
-static struct span text(struct span meta, struct span key, char *room,
-                        size_t cap)
+static struct span text(struct span raw, char *room, size_t cap)
 {
-	int n = value_string(value_get(meta, key), room, cap);
+	int n = value_type(raw) == VALUE_STRING ? value_string(raw, room, cap)
+	                                        : -1;
 
 	return n > 0 ? span_of(room, (size_t)n) : span_of("", 0);
 }
 
-void trace_read(struct span meta, const struct h1_head *head,
-                struct trace *trace)
+void trace_read(struct span parent, struct span state,
+                const struct h1_head *head, struct trace *trace)
 {
-	char parent[TRACE_PARENT_MAX], state[TRACE_STATE_MAX];
+	char p[TRACE_PARENT_MAX], s[TRACE_STATE_MAX];
 
 	trace->parent_len = 0;
-	if (meta.len)
-		take(text(meta, SPAN("traceparent"), parent, sizeof(parent)),
-		     text(meta, SPAN("tracestate"), state, sizeof(state)),
+	if (parent.len)
+		take(text(parent, p, sizeof(p)), text(state, s, sizeof(s)),
 		     trace);
 	if (trace->parent_len == 0 && head->seen[H1_TRACEPARENT] == 1)
 		take(h1_value(head, H1_TRACEPARENT),

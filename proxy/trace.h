@@ -21,9 +21,9 @@ struct trace {
 	char parent[TRACE_PARENT_MAX], state[TRACE_STATE_MAX];
 };
 
-/* meta is the raw object of params._meta, or empty. */
-void trace_read(struct span meta, const struct h1_head *head,
-                struct trace *trace);
+/* parent and state are the members of params._meta, raw, or empty. */
+void trace_read(struct span parent, struct span state,
+                const struct h1_head *head, struct trace *trace);
 
 /* Append its header lines. */
 void trace_fields(const struct trace *trace, struct buf *out);

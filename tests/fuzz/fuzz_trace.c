@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/scan.h"
+#include "lib/value.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (scan_document(body, NULL, 0, NULL, &why) != SCAN_OK ||
 	    *body.at != '{')
 		body.len = 0;
-	trace_read(body, &request.head, &trace);
+	trace_read(value_get(body, SPAN("traceparent")),
+	           value_get(body, SPAN("tracestate")), &request.head, &trace);
 	trace_fields(&trace, &out);
 	for (size_t i = 0; i < out.len; i++)
 		assert((out.bytes[i] >= 0x20 && out.bytes[i] < 0x7f) ||
