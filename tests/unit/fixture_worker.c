@@ -66,6 +66,33 @@ struct worker *fixture_worker_new(struct snapshot *snap)
 	return w;
 }
 
+void fixture_worker_build(struct worker **w, struct snapshot *snap)
+{
+	if (*w)
+		fixture_worker_adopt(*w, snap);
+	else
+		*w = fixture_worker_new(snap);
+}
+
+char *fixture_seal(const struct worker *w, struct sealed s, const char *asker)
+{
+	struct buf out = { .max = SEALED_MAX };
+
+	cr_assert(sealed_write(w->snap, span_str(asker), &s, &out));
+	buf_putc(&out, '\0');
+	cr_assert_eq(buf_err(&out), 0);
+	return out.bytes;
+}
+
+void fixture_ask_anew(struct fixture_caller *c, struct worker *w,
+                      const char *text)
+{
+	fixture_hang_up(c);
+	fixture_call(c, w);
+	fixture_say(c, span_str(text), 0);
+	fixture_await(c, 1);
+}
+
 void fixture_worker_free(struct worker *w)
 {
 	while (w->conns)

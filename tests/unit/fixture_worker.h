@@ -5,6 +5,7 @@
 #ifndef TESTS_FIXTURE_WORKER_H
 #define TESTS_FIXTURE_WORKER_H
 
+#include "proxy/sealed.h"
 #include "tests/unit/fixture_proxy.h"
 #include "worker/conn.h"
 #include "worker/request.h"
@@ -13,8 +14,15 @@
 struct worker *fixture_worker_new(struct snapshot *snap);
 void fixture_worker_free(struct worker *w);
 
+/* *w serves from this snapshot from now on; NULL: a new one does. Takes the
+ * reference. */
+void fixture_worker_build(struct worker **w, struct snapshot *snap);
+
 /* Serve from another snapshot from now on; takes the reference. */
 void fixture_worker_adopt(struct worker *w, struct snapshot *snap);
+
+/* The sealed form for asker (proxy/sealed). The caller's to free. */
+char *fixture_seal(const struct worker *w, struct sealed s, const char *asker);
 
 /* One connection, seen from its client. */
 struct fixture_caller {
@@ -31,6 +39,10 @@ void fixture_hang_up(struct fixture_caller *c);
 
 /* Write all of it, piece bytes in one turn; 0: at once. */
 void fixture_say(struct fixture_caller *c, struct span text, size_t piece);
+
+/* The same on a connection of its own, until it is answered. */
+void fixture_ask_anew(struct fixture_caller *c, struct worker *w,
+                      const char *text);
 
 /* Turn until n answers are complete, or the connection has ended. */
 void fixture_await(struct fixture_caller *c, size_t n);

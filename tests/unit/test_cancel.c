@@ -20,12 +20,7 @@ static char *sessions[2];
 
 static void build(void)
 {
-	struct snapshot *snap = fixture_snapshot(&setup, 1, &settings, NULL);
-
-	if (w)
-		fixture_worker_adopt(w, snap);
-	else
-		w = fixture_worker_new(snap);
+	fixture_worker_build(&w, fixture_snapshot(&setup, 1, &settings, NULL));
 }
 
 static void begin(void)
@@ -48,13 +43,8 @@ static void begin(void)
 	fixture_server_legacy(server, true);
 	setup.port = fixture_server_port(server);
 	build();
-	for (size_t i = 0; i < ARRAY_LEN(sessions); i++) {
-		struct buf out = { .max = SEALED_MAX };
-
-		cr_assert(sealed_write(w->snap, SPAN("anonymous"), &s, &out));
-		buf_putc(&out, '\0');
-		sessions[i] = out.bytes;
-	}
+	for (size_t i = 0; i < ARRAY_LEN(sessions); i++)
+		sessions[i] = fixture_seal(w, s, "anonymous");
 	fixture_call(&caller, w);
 	fixture_call(&other, w);
 }

@@ -29,12 +29,7 @@ static void more(struct builder *b)
 
 static void build(void)
 {
-	struct snapshot *snap = fixture_snapshot(&setup, 1, &settings, more);
-
-	if (w)
-		fixture_worker_adopt(w, snap);
-	else
-		w = fixture_worker_new(snap);
+	fixture_worker_build(&w, fixture_snapshot(&setup, 1, &settings, more));
 }
 
 static void begin(void)
@@ -65,26 +60,12 @@ static void end(void)
 
 TestSuite(clientsession, .init = begin, .fini = end, .timeout = 60);
 
-/* A session id as the gateway makes them; the caller's to free. */
-static char *make_id(struct sealed s, const char *asker)
-{
-	struct buf out = { .max = SEALED_MAX };
-
-	cr_assert(sealed_write(w->snap, span_str(asker), &s, &out));
-	buf_putc(&out, '\0');
-	cr_assert_eq(buf_err(&out), 0);
-	return out.bytes;
-}
-
 static const struct sealed good = { .kind = SEALED_SESSION,
 	                            .revision = REVISION_2025_06_18 };
 
 static int send_text(const char *text)
 {
-	fixture_hang_up(&caller);
-	fixture_call(&caller, w);
-	fixture_say(&caller, span_str(text), 0);
-	fixture_await(&caller, 1);
+	fixture_ask_anew(&caller, w, text);
 	return fixture_status(&caller, 0);
 }
 
@@ -154,7 +135,7 @@ Test(clientsession, what_is_a_session)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		char *id = make_id(rows[i].s, rows[i].asker);
+		char *id = fixture_seal(w, rows[i].s, rows[i].asker);
 
 		cr_expect_eq(ping_in(id), rows[i].status, "%zu", i);
 		if (rows[i].status != 200)
@@ -167,7 +148,7 @@ Test(clientsession, what_is_a_session)
 
 Test(clientsession, no_character_of_it_can_be_changed_or_cut)
 {
-	char *id = make_id(good, "anonymous");
+	char *id = fixture_seal(w, good, "anonymous");
 
 	for (size_t i = 0; id[i]; i++) {
 		char was = id[i];
@@ -185,7 +166,7 @@ Test(clientsession, it_comes_once_and_has_a_limit)
 {
 	static char text[REQUEST_SESSION_MAX];
 	struct sealed s = good;
-	char *id = make_id(s, "anonymous"), *lines;
+	char *id = fixture_seal(w, s, "anonymous"), *lines;
 
 	cr_assert_gt(asprintf(&lines,
 	                      "Mcp-Session-Id: %s\r\nMcp-Session-Id: %s\r\n",
@@ -200,7 +181,7 @@ Test(clientsession, it_comes_once_and_has_a_limit)
 		bool fits;
 
 		s.texts[0] = span_of(text, len);
-		id = make_id(s, "anonymous");
+		id = fixture_seal(w, s, "anonymous");
 		fits = strlen(id) <= REQUEST_SESSION_MAX;
 		cr_assert_eq(ping_in(id), fits ? 200 : 404, "%zu", strlen(id));
 		free(id);
@@ -209,7 +190,7 @@ Test(clientsession, it_comes_once_and_has_a_limit)
 
 Test(clientsession, keys_are_changed)
 {
-	char *id = make_id(good, "anonymous");
+	char *id = fixture_seal(w, good, "anonymous");
 
 	memcpy(keys[1], keys[0], sizeof(keys[0]));
 	keys[0][0] = 99;
@@ -229,8 +210,8 @@ Test(clientsession, an_end)
 
 	buf_addf(&lines, "%08x 2025-06-18 sess\n", sealed_backend(w->snap, 0));
 	s.texts[0] = buf_span(&lines);
-	char *id = make_id(s, "anonymous");
-	char *other = make_id(s, "anonymous");
+	char *id = fixture_seal(w, s, "anonymous");
+	char *other = fixture_seal(w, s, "anonymous");
 	static const struct fixture_answer deleted = { .status = 204,
 		                                       .body = "" };
 
@@ -252,7 +233,7 @@ Test(clientsession, an_end)
 
 Test(clientsession, without_session_ids)
 {
-	char *id = make_id(good, "anonymous");
+	char *id = fixture_seal(w, good, "anonymous");
 
 	settings.stateless = 1;
 	build();

@@ -24,12 +24,7 @@ static struct fixture_setup setup;
 
 static void build(void)
 {
-	struct snapshot *snap = fixture_snapshot(&setup, 1, &settings, NULL);
-
-	if (w)
-		fixture_worker_adopt(w, snap);
-	else
-		w = fixture_worker_new(snap);
+	fixture_worker_build(&w, fixture_snapshot(&setup, 1, &settings, NULL));
 }
 
 static void begin(void)

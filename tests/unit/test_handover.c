@@ -48,12 +48,7 @@ static void more(struct builder *b)
 
 static void build(void)
 {
-	struct snapshot *snap = fixture_snapshot(&setup, 1, &settings, more);
-
-	if (w)
-		fixture_worker_adopt(w, snap);
-	else
-		w = fixture_worker_new(snap);
+	fixture_worker_build(&w, fixture_snapshot(&setup, 1, &settings, more));
 }
 
 static void begin(void)

@@ -20,12 +20,7 @@ static struct fixture_caller caller;
 
 static void build(void)
 {
-	struct snapshot *snap = fixture_snapshot(setups, N, &settings, NULL);
-
-	if (w)
-		fixture_worker_adopt(w, snap);
-	else
-		w = fixture_worker_new(snap);
+	fixture_worker_build(&w, fixture_snapshot(setups, N, &settings, NULL));
 }
 
 /* Two backends with sessions of their own, and one with a shared one. */

@@ -28,12 +28,7 @@ static void more(struct builder *b)
 
 static void build(void)
 {
-	struct snapshot *snap = fixture_snapshot(setups, 2, &settings, more);
-
-	if (w)
-		fixture_worker_adopt(w, snap);
-	else
-		w = fixture_worker_new(snap);
+	fixture_worker_build(&w, fixture_snapshot(setups, 2, &settings, more));
 }
 
 static void begin(void)
@@ -72,24 +67,11 @@ static void end(void)
 
 TestSuite(resume, .init = begin, .fini = end, .timeout = 60);
 
-static char *seal(struct sealed s, const char *asker)
-{
-	struct buf out = { .max = SEALED_MAX };
-
-	cr_assert(sealed_write(w->snap, span_str(asker), &s, &out));
-	buf_putc(&out, '\0');
-	cr_assert_eq(buf_err(&out), 0);
-	return out.bytes;
-}
-
 static void post(const char *fields, const char *body)
 {
 	char *text = fixture_post(fields, body);
 
-	fixture_hang_up(&caller);
-	fixture_call(&caller, w);
-	fixture_say(&caller, span_str(text), 0);
-	fixture_await(&caller, 1);
+	fixture_ask_anew(&caller, w, text);
 	free(text);
 }
 
@@ -147,8 +129,8 @@ static struct sealed state_of(enum sealed_kind kind, const char *text)
 
 Test(resume, the_backends_own_state_goes_back_to_it)
 {
-	char *state =
-		seal(state_of(SEALED_STATE, "\"own\\u0020one\""), "anonymous");
+	char *state = fixture_seal(
+		w, state_of(SEALED_STATE, "\"own\\u0020one\""), "anonymous");
 
 	cr_expect(fixture_has(call_with("b_t", state),
 	                      "\"resultType\":\"complete\""));
@@ -158,7 +140,7 @@ Test(resume, the_backends_own_state_goes_back_to_it)
 	          "%.*s", SPAN_ARG(fixture_server_body(server, 0)));
 	/* A state that only marks where a call begins anew. */
 	free(state);
-	state = seal(state_of(SEALED_STATE, ""), "anonymous");
+	state = fixture_seal(w, state_of(SEALED_STATE, ""), "anonymous");
 	call_with("b_t", state);
 	cr_expect_not(
 		fixture_has(fixture_server_body(server, 1), "inputResponses"));
@@ -198,7 +180,7 @@ Test(resume, states_that_do_not_hold)
 	size_t calls = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		char *state = seal(rows[i].s, rows[i].asker);
+		char *state = fixture_seal(w, rows[i].s, rows[i].asker);
 		struct span answer = call_with(rows[i].tool, state);
 
 		calls += !rows[i].why;
@@ -223,7 +205,7 @@ Test(resume, places_that_are_gone)
 
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 		s.place = places[i];
-		char *state = seal(s, "anonymous");
+		char *state = fixture_seal(w, s, "anonymous");
 
 		cr_expect(fixture_has(call_with("b_t", state), "has ended"),
 		          "%zu", i);
@@ -233,7 +215,8 @@ Test(resume, places_that_are_gone)
 
 Test(resume, no_character_of_a_state_can_be_changed_or_cut)
 {
-	char *state = seal(state_of(SEALED_STATE, "\"s\""), "anonymous");
+	char *state =
+		fixture_seal(w, state_of(SEALED_STATE, "\"s\""), "anonymous");
 
 	for (size_t i = 0; state[i]; i++) {
 		char was = state[i];
@@ -278,7 +261,8 @@ Test(resume, members_of_other_types)
 
 Test(resume, keys_are_changed)
 {
-	char *state = seal(state_of(SEALED_STATE, "\"s\""), "anonymous");
+	char *state =
+		fixture_seal(w, state_of(SEALED_STATE, "\"s\""), "anonymous");
 
 	memcpy(keys[1], keys[0], sizeof(keys[0]));
 	keys[0][0] = 99;
@@ -318,7 +302,7 @@ Test(resume, an_answer_goes_to_the_backend_that_asked)
 		                       SPAN("\"own\\u0041\"") } };
 	struct sealed expired = q, gone = q, input = q;
 	size_t n = 1;
-	char *id = seal(q, "anonymous");
+	char *id = fixture_seal(w, q, "anonymous");
 
 	fixture_server_legacy(server, true);
 	respond(id, "\"result\":{\"x\" : 1}");
@@ -348,7 +332,7 @@ Test(resume, an_answer_goes_to_the_backend_that_asked)
 		     { input, "anonymous" },
 		     { state_of(SEALED_STATE, "\"s\""), "anonymous" } };
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		id = seal(rows[i].s, rows[i].asker);
+		id = fixture_seal(w, rows[i].s, rows[i].asker);
 		respond(id, "\"result\":{}");
 		free(id);
 	}
@@ -366,7 +350,7 @@ Test(resume, an_answer_comes_too_late)
 	for (uint64_t i = 0; i < 3; i++) {
 		s.place.instance = w->board->instance + i;
 		s.place.worker = (uint32_t)i * 400;
-		char *id = seal(s, "anonymous");
+		char *id = fixture_seal(w, s, "anonymous");
 
 		respond(id, "\"result\":{}");
 		respond(id, "\"error\":{\"code\":1,\"message\":\"\"}");
