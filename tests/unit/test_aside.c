@@ -5,7 +5,7 @@
 
 #include "lib/value.h"
 #include "proxy/waiting.h"
-#include "tests/unit/fixture_proxy.h"
+#include "tests/unit/fixture_user.h"
 
 static struct fixture_setup setup;
 static struct fixture_server *server;
@@ -13,38 +13,8 @@ static struct settings settings;
 static struct snapshot *snap;
 static struct proxy proxy;
 
-/* A request of a client; as in a worker, its call ends with it. */
-static struct user {
-	struct fixture_client client;
-	struct call *call;
-	struct reply_ops ops;
-	const struct reply_ops *inner;
-} ann, ann_too, bob;
-
-static struct user *const users[] = { &ann, &ann_too, &bob };
-
-static void release(struct reply *r)
-{
-	struct user *u = CONTAINER_OF(r, struct user, client.reply);
-	struct call *c = u->call;
-
-	u->call = NULL;
-	call_give(c);
-}
-
-static void whole(struct reply *r, int status, enum reply_type type,
-                  const struct iovec *body, int n)
-{
-	CONTAINER_OF(r, struct user, client.reply)
-		->inner->whole(r, status, type, body, n);
-	release(r);
-}
-
-static void finish(struct reply *r, bool complete)
-{
-	CONTAINER_OF(r, struct user, client.reply)->inner->end(r, complete);
-	release(r);
-}
+static struct fixture_user ann, ann_too, bob;
+static struct fixture_user *const users[] = { &ann, &ann_too, &bob };
 
 static void here(const struct proxy *p, const struct snapshot *s,
                  struct place *place)
@@ -84,21 +54,10 @@ static void begin(void)
 	build();
 }
 
-/* The client hangs up, if it is still there. */
-static void leave(struct user *u)
-{
-	if (u->call) {
-		call_cancel(u->call);
-		release(&u->client.reply);
-	}
-	fixture_client_free(&u->client);
-	u->client = (struct fixture_client){ .ends = 0 };
-}
-
 static void end(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(users); i++)
-		leave(users[i]);
+		fixture_user_leave(users[i]);
 	waiting_end_all(&proxy);
 	aside_end_all(&proxy);
 	cr_expect_null(proxy.asides);
@@ -112,59 +71,32 @@ TestSuite(aside, .init = begin, .fini = end, .timeout = 60);
 
 /* ---- clients ---- */
 
-static void prepare(struct user *u)
+static void call_with(struct fixture_user *u, enum view_era era,
+                      uint32_t abilities)
 {
-	fixture_client_free(&u->client);
-	fixture_client_init(&u->client, true, true);
-	u->inner = u->client.reply.ops;
-	u->ops = *u->inner;
-	u->ops.whole = whole;
-	u->ops.end = finish;
-	u->client.reply.ops = &u->ops;
-}
-
-static void call_with(struct user *u, enum view_era era, uint32_t abilities)
-{
-	struct h1_request request;
-	struct message msg;
-	struct route route;
-	struct problem why;
-
-	fixture_ask(era, "\"c\"", "tools/call", "b_t",
-	            "\"name\":\"b_t\",\"arguments\":{}", "", &request, &msg);
-	cr_assert(route_find(snap, &msg, &route, &why), "%s", why.text);
-	prepare(u);
-	u->call = call_take(&proxy);
-	u->call->caller = (struct caller){
+	struct caller caller = {
 		.abilities = abilities,
 		.revision = era == VIEW_MODERN ? REVISION_2026_07_28
 		                               : REVISION_2025_11_25,
 		.session = u == &bob ? 6 : 5,
 		.id_len = 3,
 	};
-	memcpy(u->call->caller.id, u == &bob ? "bob" : "ann", 3);
-	u->call->reply = &u->client.reply;
-	u->call->snap = snap;
-	call_start(u->call, &msg, &request.head, &route);
+
+	memcpy(caller.id, u == &bob ? "bob" : "ann", 3);
+	fixture_user_call(u, &proxy, snap, era, "b_t", true, &caller);
 }
 
-static void call(struct user *u, enum view_era era)
+static void call(struct fixture_user *u, enum view_era era)
 {
 	call_with(u, era, CLIENT_MASK);
 }
 
-static bool done(void *arg)
+static void await(struct fixture_user *u)
 {
-	return fixture_client_done(&((struct user *)arg)->client);
+	fixture_user_await(u, &proxy);
 }
 
-static void await(struct user *u)
-{
-	cr_assert(fixture_run(proxy.loop, done, u), "not answered: %.*s",
-	          SPAN_ARG(buf_span(&u->client.out)));
-}
-
-static bool is_asked(const struct user *u)
+static bool is_asked(const struct fixture_user *u)
 {
 	return fixture_has(buf_span(&u->client.out), "elicitation/create");
 }
@@ -174,7 +106,7 @@ static bool asked(void *arg)
 	return is_asked(arg);
 }
 
-static void await_question(struct user *u)
+static void await_question(struct fixture_user *u)
 {
 	cr_assert(fixture_run(proxy.loop, asked, u), "not asked: %.*s",
 	          SPAN_ARG(buf_span(&u->client.out)));
@@ -286,7 +218,7 @@ Test(aside, a_question_goes_to_the_only_call)
 	cr_expect_eq(count(GET), 1u);
 }
 
-static void run_two(struct user *other)
+static void run_two(struct fixture_user *other)
 {
 	PLAY(goes_on, goes_on);
 	call(&ann, VIEW_MODERN);
@@ -296,7 +228,8 @@ static void run_two(struct user *other)
 	ask_apart(SESSION_1, FORM("9"));
 	await_requests(REFUSED("9"), 1);
 	cr_expect_not(is_asked(&ann) || is_asked(other));
-	cr_expect_not(done(&ann) || done(other));
+	cr_expect_not(fixture_client_done(&ann.client) ||
+	              fixture_client_done(&other->client));
 	cr_expect_eq(count(GET), 1u);
 }
 
@@ -329,7 +262,7 @@ Test(aside, a_client_that_hung_up_is_not_replaced_by_another)
 	await_calls(1);
 	call(&bob, VIEW_MODERN);
 	await_calls(2);
-	leave(&ann);
+	fixture_user_leave(&ann);
 	ask_apart(SESSION_1, FORM("9"));
 	await_requests(REFUSED("9"), 1);
 	cr_expect_not(is_asked(&bob) || done(&bob));
@@ -354,7 +287,7 @@ Test(aside, a_stream_whose_client_hung_up_asks_nobody)
 	PLAY(goes_on, goes_on);
 	call(&ann, VIEW_LEGACY);
 	await_calls(1);
-	leave(&ann);
+	fixture_user_leave(&ann);
 	ask_apart(SESSION_1, FORM("9"));
 	await_requests(REFUSED("9"), 1);
 	PLAY(goes_on, goes_on);
@@ -393,7 +326,7 @@ Test(aside, a_call_that_failed_is_not_replaced_by_another)
 		ask_apart(session, FORM("9"));
 		await_requests(REFUSED("9"), i + 1);
 		cr_expect_not(is_asked(&bob) || done(&bob), "%zu", i);
-		leave(&bob);
+		fixture_user_leave(&bob);
 	}
 }
 
@@ -446,7 +379,7 @@ Test(aside, a_parked_call_that_was_lost)
 	/* It comes back, to hear that its connection broke. */
 	fixture_ask(VIEW_MODERN, "\"c\"", "tools/call", "b_t",
 	            "\"name\":\"b_t\",\"arguments\":{}", "", &request, &msg);
-	prepare(&ann_too);
+	fixture_user_init(&ann_too, true);
 	ann_too.call = parked;
 	waiting_resume(parked, &msg, &ann_too.client.reply);
 	await(&ann_too);
@@ -572,7 +505,7 @@ Test(aside, a_client_that_leaves_before)
 	PLAY(silent);
 	call(&ann, VIEW_LEGACY);
 	await_requests(GET, 1);
-	leave(&ann);
+	fixture_user_leave(&ann);
 	fixture_pause(proxy.loop, ASIDE_WAIT_MS + 20);
 	cr_expect_eq(count("tools/call"), 0u);
 	/* Nothing ran, so that nothing can ask: the session is as good as new.

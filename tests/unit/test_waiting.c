@@ -7,7 +7,7 @@
 #include "lib/clock.h"
 #include "lib/crypto.h"
 #include "lib/value.h"
-#include "tests/unit/fixture_proxy.h"
+#include "tests/unit/fixture_user.h"
 
 #define ITEM(name) \
 	"{\"name\":\"" name "\",\"inputSchema\":{\"type\":\"object\"}},"
@@ -19,36 +19,7 @@ static struct settings settings;
 static struct snapshot *snap;
 static struct proxy proxy;
 
-/* A request of a client; as in a worker, its call ends with it. */
-static struct user {
-	struct fixture_client client;
-	struct call *call;
-	struct reply_ops ops;
-	const struct reply_ops *inner;
-} users[4];
-
-static void release(struct reply *r)
-{
-	struct user *u = CONTAINER_OF(r, struct user, client.reply);
-	struct call *c = u->call;
-
-	u->call = NULL;
-	call_give(c);
-}
-
-static void whole(struct reply *r, int status, enum reply_type type,
-                  const struct iovec *body, int n)
-{
-	CONTAINER_OF(r, struct user, client.reply)
-		->inner->whole(r, status, type, body, n);
-	release(r);
-}
-
-static void finish(struct reply *r, bool complete)
-{
-	CONTAINER_OF(r, struct user, client.reply)->inner->end(r, complete);
-	release(r);
-}
+static struct fixture_user users[4];
 
 static void here(const struct proxy *p, const struct snapshot *s,
                  struct place *place)
@@ -93,20 +64,10 @@ static void begin(void)
 	build();
 }
 
-static void leave(struct user *u)
-{
-	if (u->call) {
-		call_cancel(u->call);
-		release(&u->client.reply);
-	}
-	fixture_client_free(&u->client);
-	u->client = (struct fixture_client){ .ends = 0 };
-}
-
 static void end(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(users); i++)
-		leave(&users[i]);
+		fixture_user_leave(&users[i]);
 	waiting_end_all(&proxy);
 	cr_expect_eq(proxy.n_waiting, 0u);
 	cr_expect_null(proxy.waiting);
@@ -121,35 +82,10 @@ TestSuite(waiting, .init = begin, .fini = end, .timeout = 60);
 
 /* ---- clients ---- */
 
-static void prepare(struct user *u, bool events)
-{
-	fixture_client_free(&u->client);
-	fixture_client_init(&u->client, true, events);
-	u->inner = u->client.reply.ops;
-	u->ops = *u->inner;
-	u->ops.whole = whole;
-	u->ops.end = finish;
-	u->client.reply.ops = &u->ops;
-}
-
-static void ask(struct user *u, enum view_era era, uint32_t abilities,
+static void ask(struct fixture_user *u, enum view_era era, uint32_t abilities,
                 bool events)
 {
-	const char *tool = era == VIEW_MODERN ? "old_t" : "new_t";
-	struct h1_request request;
-	struct message msg;
-	struct route route;
-	struct problem why;
-	char params[64];
-
-	snprintf(params, sizeof(params), "\"name\":\"%s\",\"arguments\":{}",
-	         tool);
-	fixture_ask(era, "\"c\"", "tools/call", tool, params, "", &request,
-	            &msg);
-	cr_assert(route_find(snap, &msg, &route, &why), "%s", why.text);
-	prepare(u, events);
-	u->call = call_take(&proxy);
-	u->call->caller = (struct caller){
+	const struct caller caller = {
 		.abilities = abilities,
 		.revision = era == VIEW_MODERN ? REVISION_2026_07_28
 		                               : REVISION_2025_11_25,
@@ -157,23 +93,18 @@ static void ask(struct user *u, enum view_era era, uint32_t abilities,
 		.id_len = 3,
 		.id = "ann",
 	};
-	u->call->reply = &u->client.reply;
-	u->call->snap = snap;
-	call_start(u->call, &msg, &request.head, &route);
+
+	fixture_user_call(u, &proxy, snap, era,
+	                  era == VIEW_MODERN ? "old_t" : "new_t", events,
+	                  &caller);
 }
 
-static bool done(void *arg)
+static void await(struct fixture_user *u)
 {
-	return fixture_client_done(&((struct user *)arg)->client);
+	fixture_user_await(u, &proxy);
 }
 
-static void await(struct user *u)
-{
-	cr_assert(fixture_run(proxy.loop, done, u), "not answered: %.*s",
-	          SPAN_ARG(buf_span(&u->client.out)));
-}
-
-static struct span result_of(const struct user *u)
+static struct span result_of(const struct fixture_user *u)
 {
 	return value_get(fixture_client_last(&u->client), SPAN("result"));
 }
@@ -200,14 +131,14 @@ static void play(const char *text)
 	fixture_server_play(old, &script, 1);
 }
 
-static void ask_old(struct user *u, const char *text)
+static void ask_old(struct fixture_user *u, const char *text)
 {
 	play(text);
 	ask(u, VIEW_MODERN, CLIENT_MASK, true);
 }
 
 /* The state that the client was given. */
-static char *state_of(const struct user *u)
+static char *state_of(const struct fixture_user *u)
 {
 	struct span state;
 
@@ -235,7 +166,8 @@ static struct call *find(const char *state)
 }
 
 /* Come back with these answers, as another request. */
-static void resume(struct user *u, const char *state, const char *answers)
+static void resume(struct fixture_user *u, const char *state,
+                   const char *answers)
 {
 	struct h1_request request;
 	struct message msg;
@@ -249,7 +181,7 @@ static void resume(struct user *u, const char *state, const char *answers)
 	buf_add(&params, "\"", 2);
 	fixture_ask(VIEW_MODERN, "\"d\"", "tools/call", "old_t", params.bytes,
 	            "", &request, &msg);
-	prepare(u, true);
+	fixture_user_init(u, true);
 	u->call = find(state);
 	cr_assert_not_null(u->call);
 	waiting_resume(u->call, &msg, &u->client.reply);
@@ -259,7 +191,7 @@ static void resume(struct user *u, const char *state, const char *answers)
 #define ACCEPT "{\"action\":\"accept\",\"content\":{}}"
 
 /* Both ask and answer; the state is the caller's to free. */
-static char *park(struct user *u, const char *text)
+static char *park(struct fixture_user *u, const char *text)
 {
 	ask_old(u, text);
 	await(u);
@@ -347,7 +279,7 @@ Test(waiting, an_id_has_a_limit)
 			await(&users[0]);
 			cr_expect(fixture_has(result_of(&users[0]), "\"q1\""));
 		}
-		leave(&users[0]);
+		fixture_user_leave(&users[0]);
 	}
 	buf_free(&text);
 }
@@ -413,7 +345,7 @@ Test(waiting, a_backend_that_goes_on_while_parked)
 		cr_expect_null(fixture_client_fault(&users[1].client, "\"d\""));
 		cr_expect_eq(fixture_has(result_of(&users[1]), "\"q2\""),
 		             i == 1);
-		leave(&users[1]);
+		fixture_user_leave(&users[1]);
 		waiting_end_all(&proxy);
 		free(state);
 	}
@@ -532,7 +464,7 @@ Test(waiting, a_stream_that_is_being_asked_for)
  * answer waits, for longer than a request may take. */
 Test(waiting, an_answer_that_has_not_begun)
 {
-	struct user *u = &users[0];
+	struct fixture_user *u = &users[0];
 
 	setups[0].request_timeout_ms = 60;
 	build();
@@ -706,11 +638,11 @@ static char *reach(enum stage stage)
 
 static void go(enum way way)
 {
-	struct user *u = users[1].call ? &users[1] : &users[0];
+	struct fixture_user *u = users[1].call ? &users[1] : &users[0];
 
 	switch (way) {
 	case CANCEL:
-		leave(u);
+		fixture_user_leave(u);
 		return;
 	case ABORT:
 		if (u->call)
@@ -739,7 +671,7 @@ Test(waiting, a_call_ends_at_any_stage)
 			go((enum way)way);
 			fixture_pause(proxy.loop, 2 * WAITING_GATHER_MS);
 			for (size_t i = 0; i < ARRAY_LEN(users); i++)
-				leave(&users[i]);
+				fixture_user_leave(&users[i]);
 			waiting_end_all(&proxy);
 			cr_assert_eq(proxy.n_waiting, 0u, "%d %d", stage, way);
 			cr_assert_null(proxy.waiting);
@@ -766,7 +698,7 @@ Test(waiting, a_call_ends_at_any_stage)
 static struct fixture_answer script[2];
 
 /* The backend asks in this way, then has its result. */
-static void ask_new(struct user *u, struct fixture_answer first)
+static void ask_new(struct fixture_user *u, struct fixture_answer first)
 {
 	script[0] = first;
 	script[1] = (struct fixture_answer){ .body = RESULT };
@@ -776,12 +708,12 @@ static void ask_new(struct user *u, struct fixture_answer first)
 
 static bool asked(void *arg)
 {
-	struct user *u = arg;
+	struct fixture_user *u = arg;
 
 	return u->client.out.len > 0 || u->client.ends;
 }
 
-static void await_question(struct user *u)
+static void await_question(struct fixture_user *u)
 {
 	cr_assert(fixture_run(proxy.loop, asked, u));
 	cr_assert_eq(u->client.ends, 0u, "%.*s",
@@ -789,7 +721,7 @@ static void await_question(struct user *u)
 }
 
 /* The n-th message that it got is a question: its sealed id, opened. */
-static struct sealed question(const struct user *u, size_t n,
+static struct sealed question(const struct fixture_user *u, size_t n,
                               struct sealed_room *room)
 {
 	struct span text = fixture_client_message(&u->client, n), id;
@@ -803,7 +735,7 @@ static struct sealed question(const struct user *u, size_t n,
 	return s;
 }
 
-static void answer(const struct user *u, size_t n, const char *result)
+static void answer(const struct fixture_user *u, size_t n, const char *result)
 {
 	struct sealed_room room;
 	struct sealed s = question(u, n, &room);
@@ -835,7 +767,7 @@ Test(waiting, a_client_is_asked_and_its_answers_go_back)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-		struct user *u = &users[0];
+		struct fixture_user *u = &users[0];
 
 		ask_new(u, ways[i]);
 		await_question(u);
@@ -877,7 +809,7 @@ Test(waiting, a_backend_that_goes_on_after_it_asked)
 	struct buf text = { .max = 1 << 16 };
 
 	for (size_t i = 0; i < ARRAY_LEN(behind); i++) {
-		struct user *u = &users[0];
+		struct fixture_user *u = &users[0];
 
 		buf_reset(&text);
 		buf_puts(&text, STREAM EVENT(BOTH));
@@ -910,7 +842,7 @@ Test(waiting, so_many_requests_at_once)
 	for (int n = WAITING_QUESTIONS_MAX - 1; n < WAITING_QUESTIONS_MAX + 3;
 	     n++) {
 		struct buf text = { .max = 1 << 16 };
-		struct user *u = &users[0];
+		struct fixture_user *u = &users[0];
 		bool good = n <= WAITING_QUESTIONS_MAX;
 
 		buf_puts(&text, "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{"
@@ -927,7 +859,7 @@ Test(waiting, so_many_requests_at_once)
 		else
 			cr_expect(fixture_has(fixture_client_last(&u->client),
 			                      "asks too much"));
-		leave(u);
+		fixture_user_leave(u);
 		buf_free(&text);
 	}
 }
@@ -936,7 +868,7 @@ Test(waiting, a_key_has_a_limit)
 {
 	for (size_t len = 256; len <= 257; len++) {
 		struct buf text = { .max = 1 << 16 };
-		struct user *u = &users[0];
+		struct fixture_user *u = &users[0];
 
 		buf_puts(&text, "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{"
 		                "\"resultType\":\"input_required\","
@@ -954,7 +886,7 @@ Test(waiting, a_key_has_a_limit)
 			cr_expect(fixture_has(fixture_server_body(new, 1),
 			                      "kkk\":{}}"));
 		}
-		leave(u);
+		fixture_user_leave(u);
 		buf_free(&text);
 	}
 }
@@ -981,7 +913,7 @@ Test(waiting, results_that_do_not_hold)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct user *u = &users[0];
+		struct fixture_user *u = &users[0];
 
 		ask_new(u, (struct fixture_answer){ .body = rows[i].body });
 		await(u);
@@ -997,7 +929,7 @@ Test(waiting, a_state_has_a_limit)
 	for (size_t len = WAITING_STATE_MAX; len <= WAITING_STATE_MAX + 1;
 	     len++) {
 		struct buf text = { .max = 1 << 20 };
-		struct user *u = &users[0];
+		struct fixture_user *u = &users[0];
 
 		buf_puts(&text, "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{"
 		                "\"resultType\":\"input_required\","
@@ -1027,7 +959,7 @@ Test(waiting, a_client_without_a_stream_is_not_asked)
 
 Test(waiting, so_many_rounds)
 {
-	struct user *u = &users[0];
+	struct fixture_user *u = &users[0];
 	size_t n = 0;
 
 	script[0] = (struct fixture_answer){ .body = INPUT(REQUESTS(
@@ -1081,7 +1013,7 @@ Test(waiting, a_client_that_refuses)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct user *u = &users[0];
+		struct fixture_user *u = &users[0];
 		size_t before = fixture_server_requests(new);
 
 		ask_new(u, (struct fixture_answer){ .body = rows[i].body });
@@ -1108,7 +1040,7 @@ Test(waiting, a_client_that_refuses)
 
 Test(waiting, a_client_that_does_not_answer)
 {
-	struct user *u = &users[0];
+	struct fixture_user *u = &users[0];
 
 	settings.interactive_timeout = 30;
 	build();
@@ -1132,7 +1064,7 @@ Test(waiting, a_client_that_leaves)
 		                              BOTH };
 
 	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
-		struct user *u = &users[0];
+		struct fixture_user *u = &users[0];
 
 		ask_new(u, (struct fixture_answer){ .body = bodies[i] });
 		while (!proxy.n_waiting)
@@ -1141,7 +1073,7 @@ Test(waiting, a_client_that_leaves)
 			answer(u, 0, "{}");
 			answer(u, 1, "{}");
 		}
-		leave(u);
+		fixture_user_leave(u);
 		cr_expect_eq(proxy.n_waiting, 0u);
 		fixture_pause(proxy.loop, 20);
 	}
