@@ -251,7 +251,7 @@ Test(aside, a_ping_is_answered)
 	ask_apart(SESSION_1, EVENT("{\"jsonrpc\":\"2.0\",\"id\":\"p\","
 	                           "\"method\":\"ping\"}"));
 	await_requests("{\"jsonrpc\":\"2.0\",\"id\":\"p\",\"result\":{}}", 1);
-	cr_expect_not(done(&ann));
+	cr_expect_not(fixture_client_done(&ann.client));
 }
 
 /* A legacy client that hangs up cancels nothing: its tool may go on and ask. */
@@ -265,7 +265,7 @@ Test(aside, a_client_that_hung_up_is_not_replaced_by_another)
 	fixture_user_leave(&ann);
 	ask_apart(SESSION_1, FORM("9"));
 	await_requests(REFUSED("9"), 1);
-	cr_expect_not(is_asked(&bob) || done(&bob));
+	cr_expect_not(is_asked(&bob) || fixture_client_done(&bob.client));
 	cr_expect_eq(count("notifications/cancelled"), 0u);
 
 	/* Who comes now is in another session, and can be asked there. */
@@ -277,7 +277,7 @@ Test(aside, a_client_that_hung_up_is_not_replaced_by_another)
 	await_requests(REFUSED("10"), 1);
 	ask_apart(SESSION_2, FORM("11"));
 	await_question(&ann_too);
-	cr_expect_not(is_asked(&bob) || done(&bob));
+	cr_expect_not(is_asked(&bob) || fixture_client_done(&bob.client));
 	cr_expect_eq(count("-32603"), 2u);
 }
 
@@ -295,7 +295,7 @@ Test(aside, a_stream_whose_client_hung_up_asks_nobody)
 	await_calls(2);
 	ask_apart(SESSION_1, FORM("10"));
 	await_requests(REFUSED("10"), 1);
-	cr_expect_not(is_asked(&bob) || done(&bob));
+	cr_expect_not(is_asked(&bob) || fixture_client_done(&bob.client));
 	ask_apart(SESSION_2, FORM("11"));
 	await_question(&bob);
 }
@@ -325,7 +325,9 @@ Test(aside, a_call_that_failed_is_not_replaced_by_another)
 		         "Mcp-Session-Id: session-%zu\r\n", i + 1);
 		ask_apart(session, FORM("9"));
 		await_requests(REFUSED("9"), i + 1);
-		cr_expect_not(is_asked(&bob) || done(&bob), "%zu", i);
+		cr_expect_not(is_asked(&bob) ||
+		                      fixture_client_done(&bob.client),
+		              "%zu", i);
 		fixture_user_leave(&bob);
 	}
 }
@@ -356,7 +358,7 @@ Test(aside, a_parked_call_and_a_call_of_another)
 	await_calls(2);
 	ask_apart(SESSION_1, FORM("9"));
 	await_requests(REFUSED("9"), 1);
-	cr_expect_not(is_asked(&bob) || done(&bob));
+	cr_expect_not(is_asked(&bob) || fixture_client_done(&bob.client));
 	cr_expect_eq(proxy.n_waiting, 1u);
 }
 
@@ -386,7 +388,7 @@ Test(aside, a_parked_call_that_was_lost)
 	cr_expect(fixture_has(buf_span(&ann_too.client.out), "-32603"));
 	ask_apart(SESSION_1, FORM("9"));
 	await_requests(REFUSED("9"), 1);
-	cr_expect_not(is_asked(&bob) || done(&bob));
+	cr_expect_not(is_asked(&bob) || fixture_client_done(&bob.client));
 }
 
 Test(aside, a_parked_call_and_another_of_the_same_caller)
