@@ -448,10 +448,36 @@ static const char *check_name(const struct source_list *from, struct span own,
 	return NULL;
 }
 
+/* Into its list, unless its name is taken; bytes: of the view with it. */
+static void list_item(struct build *b, const struct source_list *from,
+                      const struct view_item *item, size_t bytes)
+{
+	struct view_list *list = &b->lists[from->view][from->kind];
+	const struct view_item *taken;
+
+	if (view_list_add(list, item, &taken) < 0) {
+		b->failed = true;
+		return;
+	}
+	if (taken) {
+		lost_name(b, from, item, taken);
+		return;
+	}
+	b->bytes[from->view] = bytes;
+	if (from->kind != LIST_TOOLS)
+		return;
+	refer_apps(b, from);
+	if (item->name.len > NAME_USUAL &&
+	    is_new_remark(SPAN(""), item->name, "long"))
+		log_warning("tool name is longer than many clients accept",
+		            LOG_SPAN("name", item->name),
+		            LOG_INT("bytes", item->name.len));
+}
+
 static void add_item(struct build *b, const struct source_list *from,
                      struct span raw)
 {
-	struct view_list *list = &b->lists[from->view][from->kind];
+	size_t n = b->lists[from->view][from->kind].n;
 	struct tooldef *def = &b->def;
 	/* Header annotations count for clients or backends of 2026-07-28. */
 	enum view_era era = from->view == VIEW_MODERN ? VIEW_MODERN : from->era;
@@ -481,7 +507,7 @@ static void add_item(struct build *b, const struct source_list *from,
 	               def->strings.len;
 	if (!why && raw.len > ITEM_MAX)
 		why = "it is too large";
-	if (!why && (list->n >= ENTRIES_MAX || bytes > VIEW_MAX))
+	if (!why && (n >= ENTRIES_MAX || bytes > VIEW_MAX))
 		why = "there is no room for more";
 	if (why) {
 		left_out(b, from, item.upstream, why);
@@ -495,22 +521,7 @@ static void add_item(struct build *b, const struct source_list *from,
 	}
 	keep_mirrors(b, &item);
 
-	const struct view_item *taken;
-	if (view_list_add(list, &item, &taken) < 0) {
-		b->failed = true;
-		return;
-	}
-	if (!taken && from->kind == LIST_TOOLS)
-		refer_apps(b, from);
-	if (!taken)
-		b->bytes[from->view] = bytes;
-	if (taken)
-		lost_name(b, from, &item, taken);
-	else if (from->kind == LIST_TOOLS && item.name.len > NAME_USUAL &&
-	         is_new_remark(SPAN(""), item.name, "long"))
-		log_warning("tool name is longer than many clients accept",
-		            LOG_SPAN("name", item.name),
-		            LOG_INT("bytes", item.name.len));
+	list_item(b, from, &item, bytes);
 }
 
 /* Items stand one after the other with a comma behind each: as an array, the

@@ -88,6 +88,9 @@ extern const struct span revision_names[REVISIONS];
 
 #define MESSAGE_MODERN "2026-07-28"
 
+/* The member of _meta that says which subscriptions/listen is meant. */
+#define MESSAGE_LISTEN_ID "io.modelcontextprotocol/subscriptionId"
+
 enum message_kind {
 	MESSAGE_REQUEST,
 	MESSAGE_NOTIFICATION,

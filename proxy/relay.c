@@ -8,6 +8,7 @@
 #include "proxy/backsession.h"
 #include "proxy/deliver.h"
 #include "proxy/downgrade.h"
+#include "proxy/passing.h"
 #include "proxy/rejoin.h"
 #include "proxy/sealed.h"
 #include "proxy/task.h"
@@ -30,35 +31,6 @@ static const struct scan_want wanted[RELAY_WANTS] = {
 	[RELAY_ERROR_CODE] = { SPAN_INIT("code"), RELAY_ERROR },
 	[RELAY_ERROR_MESSAGE] = { SPAN_INIT("message"), RELAY_ERROR },
 	[RELAY_ERROR_DATA] = { SPAN_INIT("data"), RELAY_ERROR },
-};
-
-/* Of an answer that streams: its root and what may be missing in result. */
-enum passing {
-	PASS_ID,
-	PASS_METHOD,
-	PASS_RESULT,
-	PASS_ERROR,
-	PASS_TYPE,
-	PASS_TTL,
-	PASS_SCOPE,
-	PASS_ALWAYS, /* from here on of modern backends only */
-	PASS_REQUESTS = PASS_ALWAYS,
-	PASS_STATE,
-	PASS_TASK,
-	PASSING
-};
-
-static const struct scan_want passing[PASSING] = {
-	[PASS_ID] = { SPAN_INIT("id"), SCAN_ROOT },
-	[PASS_METHOD] = { SPAN_INIT("method"), SCAN_ROOT },
-	[PASS_RESULT] = { SPAN_INIT("result"), SCAN_ROOT },
-	[PASS_ERROR] = { SPAN_INIT("error"), SCAN_ROOT },
-	[PASS_TYPE] = { SPAN_INIT("resultType"), PASS_RESULT },
-	[PASS_TTL] = { SPAN_INIT("ttlMs"), PASS_RESULT },
-	[PASS_SCOPE] = { SPAN_INIT("cacheScope"), PASS_RESULT },
-	[PASS_REQUESTS] = { SPAN_INIT("inputRequests"), PASS_RESULT },
-	[PASS_STATE] = { SPAN_INIT("requestState"), PASS_RESULT },
-	[PASS_TASK] = { SPAN_INIT("taskId"), PASS_RESULT },
 };
 
 /* ---- messages before the last ---- */
@@ -261,7 +233,7 @@ void relay_apart(struct call *c, struct span text)
 		on_request(c, found);
 }
 
-static bool our_id(const struct call *c, struct span raw)
+bool relay_our_id(const struct call *c, struct span raw)
 {
 	int64_t n;
 
@@ -287,7 +259,7 @@ static void on_object(struct call *c, struct span text,
 		return;
 	}
 	/* An error of the transport has no id: nobody could read ours. */
-	if (!our_id(c, found[RELAY_ID]) &&
+	if (!relay_our_id(c, found[RELAY_ID]) &&
 	    (found[RELAY_RESULT].at ||
 	     value_type(found[RELAY_ID]) == VALUE_STRING ||
 	     value_type(found[RELAY_ID]) == VALUE_NUMBER)) {
@@ -302,12 +274,6 @@ static void on_object(struct call *c, struct span text,
 
 static bool on_message(struct call *c, struct span text);
 
-/* Is the call that a loop began with still being answered? */
-static bool works(const struct call *c, uint32_t attempt)
-{
-	return c->running && c->attempt == attempt;
-}
-
 /* 2025-03-26 backends may put several messages into an array. */
 static bool on_batch(struct call *c, struct span text)
 {
@@ -316,7 +282,7 @@ static bool on_batch(struct call *c, struct span text)
 	uint32_t attempt = c->attempt;
 
 	value_iter_init(&it, text);
-	while (works(c, attempt) && value_array_next(&it, &item))
+	while (relay_works(c, attempt) && value_array_next(&it, &item))
 		if (value_type(item) != VALUE_OBJECT || !on_message(c, item))
 			return false;
 	return true;
@@ -336,7 +302,7 @@ static bool session_gone(struct call *c, const struct span *found)
 		return true;
 	return c->status == 400 && found &&
 	       value_integer(found[RELAY_ERROR_CODE], &code) &&
-	       code == RPC_LEGACY && !our_id(c, found[RELAY_ID]);
+	       code == RPC_LEGACY && !relay_our_id(c, found[RELAY_ID]);
 }
 
 static void again(struct call *c)
@@ -370,8 +336,7 @@ static bool on_message(struct call *c, struct span text)
 
 /* ---- a whole text ---- */
 
-/* An event is one line: line ends between tokens become spaces. */
-static struct span one_line(struct buf *room, struct span text)
+struct span relay_one_line(struct buf *room, struct span text)
 {
 	if (sse_data_safe(text))
 		return text;
@@ -397,7 +362,7 @@ static bool on_line(struct call *c, struct span line)
 	if (!c->reply->accepts_events || sse_data_safe(line) ||
 	    scan_document(line, NULL, 0, NULL, &why) != SCAN_OK)
 		return on_message(c, line);
-	line = one_line(&room, line);
+	line = relay_one_line(&room, line);
 	good = buf_err(&room) == 0 && on_message(c, line);
 	buf_free(&room);
 	return good;
@@ -408,7 +373,7 @@ static void on_lines(struct call *c, struct span text)
 {
 	uint32_t attempt = c->attempt;
 
-	while (works(c, attempt) && text.len) {
+	while (relay_works(c, attempt) && text.len) {
 		size_t n = span_find(text, '\n');
 		struct span line = span_first(text, n);
 
@@ -439,186 +404,13 @@ static void on_whole(struct call *c, struct span text)
 	/* One text over many lines, and not a text on each. */
 	if (c->reply->accepts_events && !sse_data_safe(text) &&
 	    scan_document(text, NULL, 0, NULL, &why) == SCAN_OK)
-		text = one_line(&c->in, text);
+		text = relay_one_line(&c->in, text);
 	if (on_message(c, text))
 		return;
 	if (span_find(text, '\n') < text.len)
 		on_lines(c, text);
 	else
 		relay_nonsense(c, "its answer is not valid JSON");
-}
-
-/* ---- a text that streams through ---- */
-
-static void init_stream(const struct call *c, struct scan_stream *s)
-{
-	size_t n = c->server == VIEW_MODERN ? PASSING : PASS_ALWAYS;
-
-	scan_stream_init(s, passing, n, 1u << PASS_ID);
-}
-
-/*
- * Has the result, as far as it came, a member that must not go out as the
- * backend wrote it? Its type would tell as well, but often stands last, and
- * without one of these it holds nothing that is secret.
- */
-static bool must_change(const struct call *c, const struct scan_stream *s)
-{
-	return (call_takes_input(c) && (scan_stream_seen(s, PASS_REQUESTS) ||
-	                                scan_stream_seen(s, PASS_STATE))) ||
-	       (c->method->id == METHOD_TOOLS_CALL &&
-	        scan_stream_seen(s, PASS_TASK));
-}
-
-/* The same of what was gathered before any of it goes out. */
-static bool shows_change(const struct call *c)
-{
-	struct span in = buf_span(&c->in), bytes;
-	struct scan_stream s;
-	enum scan_event event;
-
-	init_stream(c, &s);
-	do
-		event = scan_stream_next(&s, &in, &bytes);
-	while (event != SCAN_MORE && event != SCAN_DONE && event != SCAN_BAD);
-	return must_change(c, &s);
-}
-
-static void open_result(struct call *c)
-{
-	struct reply *r = c->reply;
-	struct parts p = { .n = 0 };
-	struct span id;
-
-	if (scan_stream_kept(c->stream, PASS_ID, &id) && !our_id(c, id)) {
-		relay_nonsense(c, "it answered a request that was not made");
-		return;
-	}
-	c->result_open = true;
-	r->ops->begin(r, 200, r->accepts_json ? REPLY_JSON : REPLY_EVENTS);
-	if (!r->accepts_json)
-		parts_add(&p, SPAN("event: message\ndata: "));
-	parts_add(&p, SPAN("{\"jsonrpc\":\"2.0\",\"id\":"));
-	parts_add(&p, buf_span(&c->client_id));
-	parts_add(&p, SPAN(",\"result\":"));
-	r->ops->more(r, p.iov, p.n);
-}
-
-static void pass_result(struct call *c, struct span bytes)
-{
-	struct parts p = { .n = 0 };
-
-	/* A name is known before the first byte of its value goes out. */
-	if (must_change(c, c->stream)) {
-		relay_nonsense(c,
-		               "its result was passing on already when it "
-		               "turned out to ask for input or to be a task");
-		return;
-	}
-	if (!c->reply->accepts_json)
-		bytes = one_line(&c->out, bytes);
-	parts_add(&p, bytes);
-	c->reply->ops->more(c->reply, p.iov, p.n);
-}
-
-static void close_result(struct call *c)
-{
-	bool modern = c->client == VIEW_MODERN;
-	bool hints = modern && c->method->id == METHOD_RES_READ;
-	struct parts p = { .n = 0 };
-
-	if (modern && !scan_stream_seen(c->stream, PASS_TYPE))
-		parts_add(&p, c->stream->empty
-		                      ? SPAN("\"resultType\":\"complete\"")
-		                      : SPAN(",\"resultType\":\"complete\""));
-	if (hints && !scan_stream_seen(c->stream, PASS_TTL))
-		parts_add(&p, SPAN(",\"ttlMs\":0"));
-	if (hints && !scan_stream_seen(c->stream, PASS_SCOPE))
-		parts_add(&p, SPAN(",\"cacheScope\":\"private\""));
-	parts_add(&p, SPAN("}"));
-	c->reply->ops->more(c->reply, p.iov, p.n);
-}
-
-/* The text is complete: was it ours? */
-static void end_stream(struct call *c)
-{
-	struct reply *r = c->reply;
-	struct scan_error why;
-	struct parts p = { .n = 0 };
-	struct span id;
-
-	if (scan_stream_end(c->stream, &why) != SCAN_OK || !c->result_open ||
-	    !scan_stream_kept(c->stream, PASS_ID, &id) || !our_id(c, id)) {
-		relay_nonsense(c, "its answer is not valid JSON, or not to our "
-		                  "request");
-		return;
-	}
-	c->running = false;
-	c->reply->outcome = OUTCOME_SUCCESS;
-	exchange_detach(&c->x);
-	parts_add(&p, SPAN("}"));
-	if (!r->accepts_json)
-		parts_add(&p, SPAN("\n\n"));
-	r->ops->more(r, p.iov, p.n);
-	r->ops->end(r, true);
-}
-
-static void on_stream(struct call *c, struct span in)
-{
-	struct span bytes;
-	uint32_t attempt = c->attempt;
-
-	while (works(c, attempt)) {
-		switch (scan_stream_next(c->stream, &in, &bytes)) {
-		case SCAN_MORE:
-		case SCAN_DONE:
-			if (c->reply->full)
-				exchange_pause(&c->x);
-			return;
-		case SCAN_BEGIN:
-			if (c->stream->member == PASS_RESULT)
-				open_result(c);
-			else if (c->stream->member != PASS_ID)
-				relay_nonsense(c,
-				               "it answered with an error that "
-				               "is too large");
-			break;
-		case SCAN_VALUE:
-			if (c->stream->member == PASS_RESULT)
-				pass_result(c, bytes);
-			break;
-		case SCAN_CLOSE:
-			if (c->stream->member == PASS_RESULT)
-				close_result(c);
-			break;
-		case SCAN_END:
-			break;
-		case SCAN_BAD:
-			relay_nonsense(c, "its answer is not valid JSON");
-			return;
-		}
-	}
-}
-
-/*
- * Too long to be held: from here on it streams. A client of an older revision
- * gets it as it is (proxy/downgrade): without a tree nothing can be taken out
- * of its middle.
- */
-static void begin_stream(struct call *c)
-{
-	c->stream = malloc(sizeof(*c->stream));
-	if (!c->stream) {
-		relay_nonsense(c, "its answer is too large");
-		return;
-	}
-	init_stream(c, c->stream);
-	c->form = FORM_STREAM;
-
-	uint32_t attempt = c->attempt;
-	on_stream(c, buf_span(&c->in));
-	if (works(c, attempt))
-		buf_free(&c->in);
 }
 
 /* ---- what comes from the exchange ---- */
@@ -713,9 +505,9 @@ static void on_whole_piece(struct call *c, struct span bytes)
 	if (c->in.len <= CALL_WINDOW || c->status >= 300 || c->gathers ||
 	    c->method->work == WORK_BY_TASK)
 		return;
-	c->gathers = c->server == VIEW_MODERN && shows_change(c);
+	c->gathers = c->server == VIEW_MODERN && passing_must_not(c);
 	if (!c->gathers)
-		begin_stream(c);
+		passing_begin(c);
 }
 
 /* A client that knows an id can ask for what comes behind it. */
@@ -745,7 +537,7 @@ static void read_events(struct call *c, struct span bytes)
 	struct sse_event event;
 	uint32_t attempt = c->attempt;
 
-	while (works(c, attempt)) {
+	while (relay_works(c, attempt)) {
 		switch (sse_next(&c->sse, &bytes, &event)) {
 		case SSE_MORE:
 			return;
@@ -764,7 +556,7 @@ static void read_events(struct call *c, struct span bytes)
 			pass_id(c);
 			continue;
 		}
-		event.data = one_line(&c->in, event.data);
+		event.data = relay_one_line(&c->in, event.data);
 		if (!on_message(c, event.data))
 			relay_nonsense(c,
 			               "one of its events is not valid JSON");
@@ -796,7 +588,7 @@ static void on_body(struct exchange *x, struct span bytes)
 		on_whole_piece(c, bytes);
 		break;
 	case FORM_STREAM:
-		on_stream(c, bytes);
+		passing_more(c, bytes);
 		break;
 	case FORM_EVENTS:
 		on_events(c, bytes);
@@ -822,11 +614,11 @@ static void on_complete(struct call *c)
 	switch ((enum call_form)c->form) {
 	case FORM_WHOLE:
 		on_whole(c, buf_span(&c->in));
-		if (works(c, attempt))
+		if (relay_works(c, attempt))
 			relay_nonsense(c, "its answer has no result");
 		return;
 	case FORM_STREAM:
-		end_stream(c);
+		passing_end(c);
 		return;
 	case FORM_EVENTS:
 		on_stream_over(c);

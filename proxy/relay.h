@@ -70,6 +70,19 @@ void relay_event(struct call *c, const struct parts *p);
 /* The last message of an answer, whole or as the last event. */
 void relay_finish(struct reply *r, int status, struct span message);
 
+/* Is this raw id the one that the call has at its backend? */
+bool relay_our_id(const struct call *c, struct span raw);
+
+/* Is the call that a loop began with still being answered? */
+static inline bool relay_works(const struct call *c, uint32_t attempt)
+{
+	return c->running && c->attempt == attempt;
+}
+
+/* text, in which line ends are white space, on one line: itself, or a copy in
+ * room. */
+struct span relay_one_line(struct buf *room, struct span text);
+
 /* The revision that a legacy backend chose; offered is 2025-11-25. */
 enum revision relay_revision(const struct call *c);
 

@@ -6,6 +6,7 @@
 #include "lib/value.h"
 #include "proxy/catalog.h"
 #include "proxy/extension.h"
+#include "proxy/publish.h"
 #include "proxy/question.h"
 #include "proxy/relay.h"
 #include "proxy/sealed.h"
@@ -232,4 +233,46 @@ void task_stop(struct call *c)
 	if (buf_err(&text) == 0)
 		relay_post(c, buf_span(&text));
 	buf_free(&text);
+}
+
+void task_notify(const struct snapshot *snap, uint32_t backend,
+                 struct span public_id, struct span task, struct span listen_id,
+                 struct buf *out)
+{
+	const struct backend *of = snapshot_backend(snap, backend);
+	struct buf id = { .max = MESSAGE_URI_MAX };
+	struct publish how = { .kind = PUBLISH_TASK };
+	struct value_iter it;
+	struct span key, value;
+
+	buf_add_json(&id, public_id);
+	how.task = buf_span(&id);
+	if (of->flags & BACKEND_NAMESPACE)
+		how.identifier = snapshot_text(snap, of->identifier);
+	buf_puts(out, "{\"jsonrpc\":\"2.0\",\"method\":"
+	              "\"notifications/tasks\",\"params\":{");
+	value_iter_init(&it, task);
+	while (value_object_next(&it, &key, &value)) {
+		if (value_string_eq(key, SPAN("_meta")))
+			continue;
+		buf_add_span(out, key);
+		buf_putc(out, ':');
+		publish_member(&how, key, value, out);
+		buf_putc(out, ',');
+	}
+	buf_puts(out, "\"_meta\":{\"" MESSAGE_LISTEN_ID "\":");
+	buf_add_span(out, listen_id);
+	value_iter_init(&it, value_get(task, SPAN("_meta")));
+	while (value_object_next(&it, &key, &value)) {
+		if (value_string_eq(key, SPAN(MESSAGE_LISTEN_ID)))
+			continue;
+		buf_putc(out, ',');
+		buf_add_span(out, key);
+		buf_putc(out, ':');
+		buf_add_span(out, value);
+	}
+	buf_puts(out, "}}}");
+	if (buf_err(&id) < 0)
+		buf_free(out);
+	buf_free(&id);
 }

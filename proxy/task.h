@@ -81,4 +81,13 @@ bool task_concerns(const struct call *c, struct span type);
 MUST_CHECK bool task_accept(struct call *c, struct span type,
                             struct span result);
 
+/*
+ * Append the notification that tells a client of a task's state, a raw object
+ * of the backend's, under the names that the client knows. listen_id is the raw
+ * id of its subscriptions/listen. Empty when there is no memory.
+ */
+void task_notify(const struct snapshot *snap, uint32_t backend,
+                 struct span public_id, struct span task, struct span listen_id,
+                 struct buf *out);
+
 #endif

@@ -8,6 +8,7 @@
 #include "proxy/rejoin.h"
 #include "proxy/task.h"
 #include "worker/access.h"
+#include "worker/aim.h"
 #include "worker/answer.h"
 #include "worker/clientsession.h"
 #include "worker/stream.h"
@@ -59,6 +60,7 @@ static const char *grant(struct request *r, struct span list, struct grants *g)
 	struct value_iter it;
 	struct span raw;
 	char uri[MESSAGE_URI_MAX];
+	struct aim aim;
 
 	g->texts.max = LISTEN_URIS_MAX * sizeof(uri);
 	if (!list.at)
@@ -78,8 +80,7 @@ static const char *grant(struct request *r, struct span list, struct grants *g)
 		if (g->asked++ == LISTEN_URIS_MAX)
 			return "notifications.resourceSubscriptions may "
 			       "have " TEXT(LISTEN_URIS_MAX) " elements";
-		if (!stream_may_watch(r, WATCH_RESOURCE,
-		                      span_of(uri, (size_t)n)))
+		if (!aim_find(r, WATCH_RESOURCE, span_of(uri, (size_t)n), &aim))
 			continue;
 		g->raw[g->n] = raw;
 		g->lens[g->n++] = (size_t)n;
@@ -93,6 +94,7 @@ static const char *grant_tasks(struct request *r, struct span list,
 {
 	struct value_iter it;
 	struct span raw, id;
+	struct aim aim;
 
 	if (!list.at)
 		return NULL;
@@ -107,7 +109,7 @@ static const char *grant_tasks(struct request *r, struct span list,
 				LISTEN_TASKS_MAX) " elements";
 		/* No id of ours needs an escape. */
 		if (value_string_plain(raw, &id) &&
-		    stream_may_watch(r, WATCH_TASK, id))
+		    aim_find(r, WATCH_TASK, id, &aim))
 			g->tasks[g->n_tasks++] = id;
 	}
 	return NULL;
@@ -133,7 +135,7 @@ static uint8_t acknowledge(struct buf *b, const struct message *m,
 	buf_reset(b);
 	buf_puts(b, "{\"jsonrpc\":\"2.0\",\"method\":"
 	            "\"notifications/subscriptions/acknowledged\",\"params\":{"
-	            "\"_meta\":{\"" STREAM_ID "\":");
+	            "\"_meta\":{\"" MESSAGE_LISTEN_ID "\":");
 	buf_add_span(b, m->id);
 	buf_puts(b, "},\"notifications\":{");
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {

@@ -5,11 +5,10 @@
 #include "lib/clock.h"
 #include "lib/value.h"
 #include "proxy/catalog.h"
-#include "proxy/publish.h"
 #include "proxy/question.h"
 #include "proxy/tap.h"
 #include "proxy/task.h"
-#include "worker/access.h"
+#include "worker/aim.h"
 #include "worker/answer.h"
 #include "worker/local.h"
 
@@ -99,7 +98,7 @@ static void notify(struct stream *s, const char *notification, struct span uri)
 	}
 	if (meta) {
 		buf_puts(b, uri.len ? ",\"_meta\":{" : "\"_meta\":{");
-		buf_puts(b, "\"" STREAM_ID "\":");
+		buf_puts(b, "\"" MESSAGE_LISTEN_ID "\":");
 		buf_add(b, s->id, s->id_len);
 		buf_putc(b, '}');
 	}
@@ -173,7 +172,7 @@ static void end_stream(struct stream *s)
 	if (s->id_len) {
 		local_start_result(b, span_of(s->id, s->id_len));
 		buf_puts(b, "\"resultType\":\"complete\",\"_meta\":{"
-		            "\"" STREAM_ID "\":");
+		            "\"" MESSAGE_LISTEN_ID "\":");
 		buf_add(b, s->id, s->id_len);
 		buf_puts(b, "}}}");
 		answer_event(&r->reply, buf_span(b));
@@ -255,49 +254,6 @@ static void hear_announcements(struct streams *all)
 
 /* ---- resources and tasks that change ---- */
 
-/* A state of a task, under the names that the client knows. */
-static void compose(const struct wish *wish, struct span task, struct buf *b)
-{
-	const struct stream *s = wish->stream;
-	const struct snapshot *snap = s->r->snap;
-	const struct backend *of = snapshot_backend(snap, wish->backend);
-	struct buf id = { .max = MESSAGE_URI_MAX };
-	struct publish how = { .kind = PUBLISH_TASK };
-	struct value_iter it;
-	struct span key, value;
-
-	buf_add_json(&id, span_of(wish->uri, wish->len));
-	how.task = buf_span(&id);
-	if (of->flags & BACKEND_NAMESPACE)
-		how.identifier = snapshot_text(snap, of->identifier);
-	buf_puts(b, "{\"jsonrpc\":\"2.0\",\"method\":"
-	            "\"notifications/tasks\",\"params\":{");
-	value_iter_init(&it, task);
-	while (value_object_next(&it, &key, &value)) {
-		if (value_string_eq(key, SPAN("_meta")))
-			continue;
-		buf_add_span(b, key);
-		buf_putc(b, ':');
-		publish_member(&how, key, value, b);
-		buf_putc(b, ',');
-	}
-	buf_puts(b, "\"_meta\":{\"" STREAM_ID "\":");
-	buf_add(b, s->id, s->id_len);
-	value_iter_init(&it, value_get(task, SPAN("_meta")));
-	while (value_object_next(&it, &key, &value)) {
-		if (value_string_eq(key, SPAN(STREAM_ID)))
-			continue;
-		buf_putc(b, ',');
-		buf_add_span(b, key);
-		buf_putc(b, ':');
-		buf_add_span(b, value);
-	}
-	buf_puts(b, "}}}");
-	if (buf_err(&id) < 0)
-		buf_free(b);
-	buf_free(&id);
-}
-
 /* Keep it as what is told next. False: nothing is. */
 static bool take_task(struct wish *wish, struct span task)
 {
@@ -307,7 +263,10 @@ static bool take_task(struct wish *wish, struct span task)
 		return false;
 	buf_free(&wish->latest);
 	wish->latest.max = TASK_MAX;
-	compose(wish, task, &wish->latest);
+	task_notify(wish->stream->r->snap, wish->backend,
+	            span_of(wish->uri, wish->len), task,
+	            span_of(wish->stream->id, wish->stream->id_len),
+	            &wish->latest);
 	wish->due = buf_err(&wish->latest) == 0 && wish->latest.len > 0;
 	return wish->due;
 }
@@ -323,77 +282,14 @@ static void on_updated(struct watcher *watcher, struct span task)
 	tell(wish->stream);
 }
 
-static bool may_use(const struct request *r, const struct scope_set *needs)
-{
-	const struct scope_set *have = access_scopes(r);
-
-	return !have || scope_set_covers(have, needs);
-}
-
-/* Where a name leads. */
-struct aim {
-	uint32_t backend;
-	size_t len;
-	char own[MESSAGE_URI_MAX]; /* the backend's own name */
-};
-
-static bool find_task(const struct request *r, struct span id, struct aim *aim)
-{
-	struct task task;
-
-	static_assert(TASK_ID_MAX <= MESSAGE_URI_MAX, "it fits");
-	if (!task_own(r->snap, &r->caller, id, &task) ||
-	    !may_use(r, &task.needs))
-		return false;
-	aim->backend = task.backend;
-	aim->len = task.len;
-	memcpy(aim->own, task.own, task.len);
-	return true;
-}
-
-static bool find_resource(const struct request *r, struct span uri,
-                          struct aim *aim)
-{
-	struct route route;
-
-	if (!route_find_uri(r->snap, r->era, uri, &route) || route.own ||
-	    !may_use(r, route.entry ? &route.entry->needs
-	                            : &snapshot_backend(r->snap, route.backend)
-	                                       ->needs))
-		return false;
-	aim->backend = route.backend;
-	aim->len = route.name_len;
-	memcpy(aim->own, route.name, route.name_len);
-	return true;
-}
-
-/* Where this leads, when r's caller may hear of it. */
-static bool find(const struct request *r, enum watch_kind kind, struct span uri,
-                 struct aim *aim)
-{
-	enum view_era era;
-
-	return (kind == WATCH_TASK ? find_task(r, uri, aim)
-	                           : find_resource(r, uri, aim)) &&
-	       watch_era(r->snap, aim->backend, kind, &era);
-}
-
-bool stream_may_watch(const struct request *r, enum watch_kind kind,
-                      struct span uri)
-{
-	struct aim aim;
-
-	return find(r, kind, uri, &aim);
-}
-
 /* True: it is watched elsewhere from now on. */
 static bool route_wish(struct wish *wish)
 {
 	struct request *r = wish->stream->r;
 	struct watches *watches = r->conn->w->streams->watches;
 	struct aim aim;
-	bool leads = find(r, wish->watcher.kind, span_of(wish->uri, wish->len),
-	                  &aim);
+	bool leads = aim_find(r, wish->watcher.kind,
+	                      span_of(wish->uri, wish->len), &aim);
 	struct span own = span_of(aim.own, leads ? aim.len : 0);
 
 	wish->backend = leads ? aim.backend : UINT32_MAX;

@@ -29,9 +29,6 @@
 #define STREAM_REFRESH_MS 5000 /* has it expired; its session is in use */
 #define STREAM_HOLD_MS    1000 /* until backends know what is watched */
 
-/* The member of _meta that says which subscriptions/listen is meant. */
-#define STREAM_ID "io.modelcontextprotocol/subscriptionId"
-
 #define LISTENS_TOOLS     1u
 #define LISTENS_PROMPTS   2u
 #define LISTENS_RESOURCES 4u
@@ -55,11 +52,6 @@ bool stream_is_full(const struct worker *w);
  */
 MUST_CHECK bool stream_open(struct request *r, uint8_t listens, struct span id,
                             struct span first);
-
-/* May r's caller hear of the resource with this public URI, or the task with
- * this public id, and can it? */
-bool stream_may_watch(const struct request *r, enum watch_kind kind,
-                      struct span uri);
 
 /* Tell of it from now on, under this name. */
 void stream_watch(struct request *r, enum watch_kind kind, struct span uri);

@@ -75,7 +75,7 @@ void fixture_play_stream(const char *filter);
 /* The backend tells something on its newest stream. */
 void fixture_server_tell(enum view_era server, const char *json);
 
-#define FIXTURE_ID(id)       "\"_meta\":{\"" STREAM_ID "\":" id "}"
+#define FIXTURE_ID(id)       "\"_meta\":{\"" MESSAGE_LISTEN_ID "\":" id "}"
 #define FIXTURE_SAYS(method) "{\"jsonrpc\":\"2.0\",\"method\":\"" method "\""
 #define FIXTURE_LISTS(list)  FIXTURE_SAYS("notifications/" list "/list_changed")
 

@@ -261,11 +261,12 @@ Test(stream, states_of_a_task)
 	fixture_play_stream(HONOURS);
 	listen_for_task(0, id, FIXTURE_TASKS);
 	listen_for_task(1, id, FIXTURE_TASKS ",\"elicitation\":{\"form\":{}}");
-	fixture_server_tell(VIEW_MODERN, TASK("\"status\":\"working\"," ONE
-	                                      ",\"_meta\":{\"x\":[1],"
-	                                      "\"" STREAM_ID "\":\"theirs\"}"));
+	fixture_server_tell(VIEW_MODERN,
+	                    TASK("\"status\":\"working\"," ONE
+	                         ",\"_meta\":{\"x\":[1],"
+	                         "\"" MESSAGE_LISTEN_ID "\":\"theirs\"}"));
 	expect_task(0, 1, "\"status\":\"working\",", id,
-	            "\"_meta\":{\"" STREAM_ID "\":1,\"x\":[1]}");
+	            "\"_meta\":{\"" MESSAGE_LISTEN_ID "\":1,\"x\":[1]}");
 	/* What it asks is not told to who has not declared it. */
 	fixture_server_tell(VIEW_MODERN, TASK(ONE "," ASKS("elicitation/"
 	                                                   "create")));
