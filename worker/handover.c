@@ -603,8 +603,12 @@ void handover_fini(struct worker *w)
 {
 	fetcher_free(w->handovers);
 	w->handovers = NULL;
-	while (w->news)
-		free_news(w->news);
+	for (struct news *n = w->news, *next; n; n = next) {
+		next = n->next;
+		free(n);
+	}
+	w->news = NULL;
+	w->n_news = 0;
 }
 
 void handover_tell(struct request *r, const struct h1_request *head,
