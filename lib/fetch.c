@@ -626,6 +626,14 @@ static bool set_method(struct fetch *f, const struct fetch_request *req)
 		(void)set_;                                               \
 	} while (0)
 
+/* libcurl counts whole seconds, and one is over only when the next begins. */
+static long unused_s(uint64_t ms)
+{
+	if (ms == 0)
+		return FETCH_POOL_AGE_S;
+	return ms > 2000 ? (long)(ms / 1000 - 1) : 1;
+}
+
 static bool set_up(struct fetch *f, const struct fetch_request *req)
 {
 	uint64_t connect_ms = req->connect_timeout_ms ? req->connect_timeout_ms
@@ -654,7 +662,7 @@ static bool set_up(struct fetch *f, const struct fetch_request *req)
 	SET(CURLOPT_PATH_AS_IS, 1L);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	SET(CURLOPT_MAXAGE_CONN, (long)FETCH_POOL_AGE_S);
+	SET(CURLOPT_MAXAGE_CONN, unused_s(req->unused_ms));
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
 	SET(CURLOPT_PREREQFUNCTION, before_request);
 	SET(CURLOPT_PREREQDATA, f);

@@ -94,7 +94,9 @@ struct fetch_request {
 	uint64_t connect_timeout_ms; /* name, TCP and TLS; 0: 10 s */
 	uint64_t answer_timeout_ms;  /* then to the first byte; 0: no limit */
 	uint64_t idle_timeout_ms;    /* between two bytes; 0: no limit */
-	uint64_t max_bytes;          /* of the body; 0: no limit */
+	uint64_t unused_ms; /* of a kept connection that may serve it; counted
+	                       in seconds, 2 at least; 0: FETCH_POOL_AGE_S */
+	uint64_t max_bytes; /* of the body; 0: no limit */
 	const struct fetch_events *events;
 	void *owner;
 };

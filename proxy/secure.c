@@ -126,6 +126,7 @@ void secure_start(struct exchange *x)
 		.answer_timeout_ms =
 			x->stream ? b->stream_idle_ms : b->request_timeout_ms,
 		.idle_timeout_ms = b->stream_idle_ms,
+		.unused_ms = (uint64_t)x->snap->settings->upstream_idle_timeout,
 		.max_bytes = x->stream ? 0
 		                       : (uint64_t)x->snap->settings
 		                                 ->limits_response_bytes,

@@ -417,6 +417,24 @@ Test(fetch, connections_are_kept)
 	cr_expect_eq(server.n_connections, 1);
 }
 
+/* A server may be closing one that has not been used for long. */
+Test(fetch, an_old_connection_is_left_alone)
+{
+	struct fetch_request req;
+	char url[64];
+
+	server.answer = OK("Content-Length: 2\r\n\r\nok");
+	server.keep = true;
+	for (int i = 0; i < 3; i++) {
+		req = request("/", url);
+		req.unused_ms = i == 1 ? 0 : 1;
+		go(&req);
+		cr_assert_eq(client.err, 0, "%s", client.sentence);
+		cr_expect_eq(server.n_connections, i < 2 ? 1 : 2, "%d", i);
+		sleep(i == 2 ? 0 : 2);
+	}
+}
+
 Test(fetch, nothing_is_done_twice)
 {
 	char url[64];
