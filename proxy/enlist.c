@@ -37,6 +37,12 @@ static bool is_doubtful(const struct enlist_post *p)
 	return p->status == 404 || p->status == 400;
 }
 
+/* Nobody has looked at it. */
+static bool is_busy(int status)
+{
+	return status == 429 || status >= 500;
+}
+
 static void on_message(struct inbox *box, const struct span found[])
 {
 	struct enlist_post *p = CONTAINER_OF(box, struct enlist_post, box);
@@ -68,7 +74,7 @@ static void on_end(struct exchange *x, enum exchange_end why,
 		inbox_end(&p->box);
 	gone = is_doubtful(p) && !p->refused;
 	stop(p);
-	if (why != EXCHANGE_COMPLETE || gone) {
+	if (why != EXCHANGE_COMPLETE || gone || is_busy(p->status)) {
 		e->failed(e, gone);
 		return;
 	}

@@ -48,8 +48,8 @@ struct enlist {
 	/* The request about u was answered: there may be more to tell. u is
 	   there during the call; whoever wanted it may have gone meanwhile. */
 	void (*done)(struct enlist *e, struct watched *u);
-	/* One was not; the session does not exist any more, or the network
-	   failed. */
+	/* One was not; the session does not exist any more, the network failed,
+	   or the backend is too busy (429, 5xx). */
 	void (*failed)(struct enlist *e, bool session_gone);
 	/* its own */
 	uint64_t next_id; /* of requests in the session */

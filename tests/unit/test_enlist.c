@@ -257,6 +257,10 @@ Test(enlist, answers)
 		    .fields = EVENTS,
 		    .body = "data: " ERROR("$ID") "\n\n" },
 		  TOLD },
+		{ { .status = 429, .body = ERROR("$ID") }, LOST },
+		{ { .status = 500, .body = "" }, LOST },
+		{ { .status = 503, .body = ERROR("$ID") }, LOST },
+		{ { .status = 403, .body = "" }, TOLD },
 		{ { .raw = "", .then = THEN_CLOSE }, LOST },
 		{ { .raw = "junk\r\n\r\n", .then = THEN_CLOSE }, LOST },
 	};
