@@ -33,6 +33,11 @@ static void too_many(struct request *r, struct span id)
 	       "Too many open event streams");
 }
 
+static bool allows_events(const struct h1_head *h)
+{
+	return media_head_accepts(h, SPAN("text"), SPAN("event-stream"));
+}
+
 /* ---- subscriptions/listen ---- */
 
 static const struct {
@@ -192,12 +197,19 @@ static void begin(struct request *r, const struct message *m,
 	buf_free(&first);
 }
 
-void listen_open(struct request *r, const struct message *m)
+void listen_open(struct request *r, const struct h1_request *head,
+                 const struct message *m)
 {
 	struct grants g = { 0 };
 	struct problem p;
 	const char *fault = NULL;
 
+	if (h1_has(&head->head, H1_ACCEPT) && !allows_events(&head->head)) {
+		refuse(r, 406, RPC_INVALID_REQUEST, m->id, "",
+		       "subscriptions/listen is answered by an event stream: "
+		       "Accept must allow text/event-stream");
+		return;
+	}
 	if (value_get(m->notifications, SPAN("taskIds")).at &&
 	    !(r->caller.abilities & CLIENT_TASKS)) {
 		task_undeclared(&p);
@@ -238,8 +250,7 @@ static const char *fault(const struct request *r, const struct h1_head *h,
 	    !message_legacy_version(version, &revision))
 		return "MCP-Protocol-Version is not one that is served";
 	*status = 406;
-	if (!h1_has(h, H1_ACCEPT) ||
-	    !media_head_accepts(h, SPAN("text"), SPAN("event-stream")))
+	if (!h1_has(h, H1_ACCEPT) || !allows_events(h))
 		return "Accept must allow text/event-stream";
 	return NULL;
 }

@@ -16,9 +16,11 @@
 #define LISTEN_TASKS_MAX 128 /* and tasks */
 
 /* Open a stream: what is acknowledged is what the gateway can tell of, and the
- * caller may hear. -32021 for tasks of a client that has not declared the
- * extension, -32602 for more than there may be. */
-void listen_open(struct request *r, const struct message *m);
+ * caller may hear. 406 when Accept does not allow text/event-stream, -32021 for
+ * tasks of a client that has not declared the extension, -32602 for more than
+ * there may be. */
+void listen_open(struct request *r, const struct h1_request *head,
+                 const struct message *m);
 
 /*
  * GET of the endpoint, by a caller who was identified. 405 without a session

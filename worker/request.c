@@ -415,7 +415,7 @@ static void dispatch(struct request *r, const struct h1_request *head,
 		local_method(r, m);
 		return;
 	case WORK_LISTEN:
-		listen_open(r, m);
+		listen_open(r, head, m);
 		return;
 	case WORK_BY_NAME:
 	case WORK_BY_URI:

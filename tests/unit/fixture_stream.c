@@ -177,9 +177,12 @@ void fixture_listen(struct fixture_caller *c, const char *fields,
 
 	cr_assert_gt(asprintf(&all,
 	                      "%sMCP-Protocol-Version: 2026-07-28\r\n"
-	                      "Mcp-Method: subscriptions/listen\r\n"
-	                      "Accept: application/json, text/event-stream\r\n",
-	                      fields),
+	                      "Mcp-Method: subscriptions/listen\r\n%s",
+	                      fields,
+	                      strstr(fields, "Accept:")
+	                              ? ""
+	                              : "Accept: application/json, "
+	                                "text/event-stream\r\n"),
 	             0);
 	cr_assert_gt(
 		asprintf(&body,

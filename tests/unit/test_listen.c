@@ -124,6 +124,21 @@ Test(listen, a_get_that_is_good)
 	free(session);
 }
 
+/* A subscription is nothing for a client that takes no stream. */
+Test(listen, what_a_subscription_accepts)
+{
+	fixture_listen(caller, "Accept: application/json\r\n", "3", "", "");
+	fixture_expect_refusal(
+		caller, 406, RPC_INVALID_REQUEST,
+		"subscriptions/listen is answered by an event stream: Accept "
+		"must allow text/event-stream",
+		"3");
+	fixture_listen(caller, "Accept: */*\r\n", "3", "", "");
+	fixture_await_streams(1);
+	fixture_listen(caller, "Accept: text/event-stream\r\n", "4", "", "");
+	fixture_await_streams(1);
+}
+
 /* One stream of a session at a time, and none of another caller's. */
 Test(listen, whose_session_it_is)
 {
