@@ -54,8 +54,9 @@ struct proxy {
 	struct slot *slot;
 	struct upstream *up;
 	struct sessions *sessions;
-	uint64_t next_id;   /* of upstream requests; unique in this worker */
-	struct call *spare; /* calls for later requests */
+	uint64_t next_id;        /* of upstream requests; begins at random, for
+	                            sessions that several workers use */
+	struct call *spare;      /* calls for later requests */
 	struct waiting *waiting; /* calls that wait for their clients */
 	uint64_t n_waiting;
 	struct aside *asides; /* streams of sessions beside their calls */

@@ -379,6 +379,11 @@ static bool set_up(struct worker *w)
 	if (!w->loop)
 		return false;
 	w->proxy.loop = w->loop;
+	/* Workers and replicas may use one session of a client's with a
+	 * backend, where no two requests may have the same id. Exact as a
+	 * double. */
+	crypto_random(&w->proxy.next_id, sizeof(w->proxy.next_id));
+	w->proxy.next_id &= (UINT64_C(1) << 52) - 1;
 	w->proxy.uncork = uncork;
 	w->proxy.here = here;
 	w->proxy.board = w->board;
