@@ -172,6 +172,18 @@ def test_per_client():
                    "the backend's session is ended")
 
 
+def test_requests_of_two_replicas_in_one_session_have_ids_of_their_own():
+    """The backend tells them apart by nothing else."""
+    with Backend("alpha", "legacy", tools=[tool("count", counting)]) as alpha, \
+            Pair(alpha.entry(sessions="per_client")) as (one, two):
+        a = session_of(one.client())
+        for client in (one.client(), two.client()) * 8:
+            count(client, a)
+        ids = [call.message["id"] for call in alpha.calls()]
+        assert len(set(ids)) == len(ids) == 16, ids
+        assert all(0 < id < 2 ** 53 for id in ids), ids
+
+
 def test_per_client_end_that_does_not_wait_for_a_call():
     """The only connection to the backend is busy."""
     gate = threading.Event()
